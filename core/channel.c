@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "channel.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+union control {
+	struct cmsghdr header;
+	char space[CMSG_SPACE(sizeof(int))];
+};
+
+int channel_open(int ends[2])
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0 ? 0 : -errno;
+}
+
+int channel_send(int channel, enum message_kind kind, const char *name, const char *text, int fd)
+{
+	struct message message = {.size = sizeof(message), .kind = kind};
+	struct iovec vector = {.iov_base = &message, .iov_len = sizeof(message)};
+	union control control = {.space = {0}};
+	struct msghdr header = {.msg_iov = &vector, .msg_iovlen = 1};
+
+	snprintf(message.name, sizeof(message.name), "%s", name ? name : "");
+	snprintf(message.text, sizeof(message.text), "%s", text ? text : "");
+	if (fd >= 0) {
+		struct cmsghdr *part;
+
+		header.msg_control = control.space;
+		header.msg_controllen = sizeof(control.space);
+		part = CMSG_FIRSTHDR(&header);
+		part->cmsg_level = SOL_SOCKET;
+		part->cmsg_type = SCM_RIGHTS;
+		part->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(part), &fd, sizeof(fd));
+	}
+	while (sendmsg(channel, &header, MSG_NOSIGNAL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+static int fd_of(struct msghdr *header)
+{
+	const struct cmsghdr *part = CMSG_FIRSTHDR(header);
+	int fd = -1;
+
+	if (part && part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS &&
+	    part->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&fd, CMSG_DATA(part), sizeof(fd));
+	return fd;
+}
+
+int channel_receive(int channel, struct message *message, int *fd)
+{
+	struct iovec vector = {.iov_base = message, .iov_len = sizeof(*message)};
+	union control control = {.space = {0}};
+	struct msghdr header = {.msg_iov = &vector,
+				.msg_iovlen = 1,
+				.msg_control = control.space,
+				.msg_controllen = sizeof(control.space)};
+	ssize_t length;
+
+	*fd = -1;
+	do
+		length = recvmsg(channel, &header, MSG_CMSG_CLOEXEC);
+	while (length < 0 && errno == EINTR);
+	if (length < 0)
+		return errno == ECONNRESET ? -EPIPE : -errno;
+	if (length == 0)
+		return -EPIPE;
+	*fd = fd_of(&header);
+	if (length != sizeof(*message) || message->size != sizeof(*message)) {
+		if (*fd >= 0)
+			close(*fd);
+		*fd = -1;
+		return -EPROTO;
+	}
+	message->name[CHANNEL_NAME_MAX - 1] = '\0';
+	message->text[CHANNEL_TEXT_MAX - 1] = '\0';
+	return 0;
+}

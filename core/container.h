@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Containers: a boundary cgroup in each hierarchy, with cached directory descriptors.
+ *
+ * Two readers are in the same container when their boundary cgroups are the same in every hierarchy
+ * (compared by inode number; cgroup inode numbers are not reused while the host is up).  A container
+ * object is reference counted and may outlive its cgroups: reading then gives -ENODEV or -ENOENT.
+ *
+ * The cache is bounded in number (and so in descriptors); the least recently used container of the
+ * outermost container that holds most goes first.  All functions may be called from any thread.
+ */
+#ifndef LXCFS_CORE_CONTAINER_H
+#define LXCFS_CORE_CONTAINER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "hierarchy.h"
+#include "hostfs.h"
+
+/* What tells one container from another, also over restarts of the daemon. */
+struct container_key {
+	uint64_t inode[HIERARCHY_MAX]; /* of the boundary cgroup; 0 where it has none */
+};
+
+struct container {
+	atomic_uint references;
+	struct container_key key;
+	bool host;  /* the root in every hierarchy: nothing limits it */
+	char *name; /* for messages: the path in the unified hierarchy, or the memory one, ... */
+	char *path[HIERARCHY_MAX]; /* of the boundary cgroup; NULL where it has none */
+	int directory
+		[HIERARCHY_MAX]; /* descriptor of that cgroup, opened O_PATH; -1 where it has none */
+};
+
+struct container_cache;
+
+int container_cache_new(const struct hostfs *hostfs, unsigned limit,
+			struct container_cache **cache);
+void container_cache_free(struct container_cache *cache);
+/* Drop cached containers whose cgroup is gone or empty (they pin dead cgroups). */
+void container_cache_sweep(struct container_cache *cache);
+
+/* The container of these boundary paths; a new reference.  -ENOENT when a cgroup vanished meanwhile. */
+int container_get(struct container_cache *cache, const struct cgroup_paths *boundary,
+		  struct container **container);
+void container_put(struct container *container);
+/*
+ * The same number for all containers that lie in one outermost container, that is, below the same
+ * ancestor: what a container could multiply by making cgroups and namespaces is bounded per group.
+ */
+uint64_t container_group(const struct container *container);
+void container_cleanup(struct container **container);
+
+/*
+ * Read a file of the boundary cgroup (level 0) or of its level-th ancestor, as far as the hierarchy's
+ * root.  -ENODEV: no such hierarchy; -ENOENT: no such file, or no cgroup so far up.
+ */
+int container_read(const struct container *container, int hierarchy, unsigned level,
+		   const char *file, struct arena *arena, struct lxcfs_text *text);
+/* Number of ancestors in this hierarchy: 0 for its root. */
+unsigned container_depth(const struct container *container, int hierarchy);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "journal.h"
+
+#include <linux/fuse.h>
+#include <string.h>
+
+_Static_assert(sizeof(struct journal_mark) == 16, "marks are an array in shared memory");
+
+size_t journal_bytes(void)
+{
+	return JOURNAL_SLOTS * (JOURNAL_SLOT_BYTES + sizeof(struct journal_mark));
+}
+
+void journal_open(struct journal *journal, const struct state *state)
+{
+	size_t length;
+
+	journal->slots = state_section(state, STATE_JOURNAL, &length);
+	journal->marks =
+		(struct journal_mark *)(journal->slots + JOURNAL_SLOTS * JOURNAL_SLOT_BYTES);
+	pthread_mutex_init(&journal->lock, NULL);
+	journal->free_count = 0;
+	/* Slots that hold a request of the predecessor are given back when they were replayed. */
+	for (unsigned slot = JOURNAL_SLOTS; slot > 0; slot--)
+		if (journal_length(journal, (int)slot - 1) == 0)
+			journal->free[journal->free_count++] = (uint16_t)(slot - 1);
+}
+
+void journal_close(struct journal *journal)
+{
+	pthread_mutex_destroy(&journal->lock);
+}
+
+int journal_take(struct journal *journal)
+{
+	int slot = -1;
+
+	pthread_mutex_lock(&journal->lock);
+	if (journal->free_count > 0)
+		slot = journal->free[--journal->free_count];
+	pthread_mutex_unlock(&journal->lock);
+	return slot;
+}
+
+void journal_give_back(struct journal *journal, int slot)
+{
+	pthread_mutex_lock(&journal->lock);
+	journal->free[journal->free_count++] = (uint16_t)slot;
+	pthread_mutex_unlock(&journal->lock);
+}
+
+void *journal_request(const struct journal *journal, int slot)
+{
+	return journal->slots + (size_t)slot * JOURNAL_SLOT_BYTES;
+}
+
+void journal_clear(struct journal *journal, int slot)
+{
+	struct journal_mark *mark = &journal->marks[slot];
+
+	memset(journal_request(journal, slot), 0, sizeof(struct fuse_in_header));
+	atomic_store_explicit(&mark->charges, 0, memory_order_relaxed);
+	atomic_store_explicit(&mark->signal, 0, memory_order_relaxed);
+	atomic_store_explicit(&mark->unique, 0, memory_order_release);
+}
+
+size_t journal_length(const struct journal *journal, int slot)
+{
+	const struct fuse_in_header *header = journal_request(journal, slot);
+
+	if (header->unique == 0 || header->len < sizeof(*header) ||
+	    header->len > JOURNAL_SLOT_BYTES)
+		return 0;
+	return header->len;
+}

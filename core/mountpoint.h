@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where the file system is mounted. */
+#ifndef LXCFS_CORE_MOUNTPOINT_H
+#define LXCFS_CORE_MOUNTPOINT_H
+
+/*
+ * Look at the place before anything is mounted.  A dead mount of ours (ENOTCONN) is taken away.
+ * -EBUSY: a living one is there.  What is wrong is logged with what to do.
+ */
+int mountpoint_prepare(const char *path);
+/* Mount the connection; `options` are those of -o, for mount(2).  Logs what fails. */
+int mountpoint_mount(const char *path, int fuse_fd, const char *options);
+/* Lazily: whoever is in it stays in it. */
+int mountpoint_unmount(const char *path);
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "hostfs.h"
+
+#define DEPTH_MAX 64u
+
+/* Put "name" or "name/" before what is in the path already. */
+static int prepend(char path[PATH_MAX], const char *name)
+{
+	size_t length = strlen(name);
+	size_t rest = strlen(path);
+	size_t slash = rest != 0;
+
+	if (length + slash + rest >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memmove(path + length + slash, path, rest + 1);
+	memcpy(path, name, length);
+	if (slash)
+		path[length] = '/';
+	return 0;
+}
+
+int target_find(const struct server_thread *thread, uint64_t id, struct target *target)
+{
+	uint64_t current = id;
+
+	target->id = id;
+	target->path[0] = '\0';
+	for (unsigned depth = 0; current & NODE_ID_TABLE; depth++) {
+		const char *name;
+
+		if (depth == DEPTH_MAX ||
+		    nodes_find(thread->server->nodes, current, &current, &name) != 0)
+			return -ESTALE;
+		if (prepend(target->path, name) != 0)
+			return -ENAMETOOLONG;
+	}
+	target->node = tree_find(thread->catalog->tree, current);
+	if (!target->node || (current != id && target->node->kind != NODE_SUBTREE))
+		return -ESTALE;
+	return 0;
+}
+
+const char *target_plugin_path(const struct target *target)
+{
+	return target->node->kind == NODE_SUBTREE ? target->path : target->node->path;
+}
+
+int target_join(const struct target *parent, const char *name, char path[PATH_MAX])
+{
+	int length =
+		snprintf(path, PATH_MAX, "%s%s%s", parent->path, parent->path[0] ? "/" : "", name);
+
+	return length < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+int target_host_path(const struct target *target, char path[PATH_MAX])
+{
+	int length = snprintf(path, PATH_MAX, "%s%s%s", target->node->path,
+			      target->path[0] ? "/" : "", target->path);
+
+	return length < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+static void fill(const struct server_thread *thread, uint64_t id, uint32_t mode, uint64_t size,
+		 struct stat *attributes)
+{
+	time_t created = (time_t)thread->server->state.header->created;
+
+	*attributes = (struct stat){.st_ino = id,
+				    .st_mode = mode,
+				    .st_nlink = S_ISDIR(mode) ? 2 : 1,
+				    .st_size = (off_t)size,
+				    .st_blksize = 4096,
+				    .st_atim.tv_sec = created,
+				    .st_mtim.tv_sec = created,
+				    .st_ctim.tv_sec = created};
+}
+
+/* A node that no plugin serves any more is what the host has at its place. */
+static int absent_attributes(const struct server_thread *thread, const struct target *target,
+			     struct stat *attributes)
+{
+	char path[PATH_MAX];
+	const char *rest;
+	struct stat status;
+	int directory;
+
+	if (target_host_path(target, path) != 0)
+		return -ENAMETOOLONG;
+	directory = hostfs_resolve(thread->server->services.hostfs, path, &rest);
+	if (directory >= 0 && fstatat(directory, rest, &status, AT_SYMLINK_NOFOLLOW) == 0)
+		fill(thread, target->id, status.st_mode, (uint64_t)status.st_size, attributes);
+	else
+		fill(thread, target->id,
+		     target->node->kind == NODE_SUBTREE ? S_IFDIR | 0555 : S_IFREG | 0444, 0,
+		     attributes);
+	return 0;
+}
+
+static int subtree_attributes(const struct server_thread *thread, const struct target *target,
+			      const char *path, struct stat *attributes)
+{
+	struct generation *generation = target->node->generation;
+	struct lxcfs_attributes found = {.size = sizeof(found), .version = LXCFS_ABI_VERSION};
+	int result;
+
+	generation_enter(generation);
+	result = target->node->subtree->lookup(&generation->host, path, &found);
+	generation_leave(generation);
+	if (result != 0)
+		return result < 0 ? result : -EIO;
+	fill(thread, target->id, found.mode, found.file_size, attributes);
+	attributes->st_uid = found.uid;
+	attributes->st_gid = found.gid;
+	return 0;
+}
+
+int target_attributes(const struct server_thread *thread, const struct target *target,
+		      struct stat *attributes)
+{
+	const struct tree_node *node = target->node;
+
+	if (node->kind == NODE_DIRECTORY) {
+		fill(thread, target->id, S_IFDIR | 0555, 0, attributes);
+		return 0;
+	}
+	if (!node->generation)
+		return absent_attributes(thread, target, attributes);
+	if (node->kind == NODE_SUBTREE)
+		return subtree_attributes(thread, target, target->path, attributes);
+	fill(thread, target->id, S_IFREG | (node->file->mode & 0777), 0, attributes);
+	return 0;
+}
+
+static int lookup_below(const struct server_thread *thread, const struct target *parent,
+			const char *name, struct target *target, struct stat *attributes)
+{
+	int result;
+
+	target->node = parent->node;
+	if (!parent->node->generation)
+		return -ENOENT;
+	result = target_join(parent, name, target->path);
+	if (result != 0)
+		return result;
+	result = subtree_attributes(thread, target, target->path, attributes);
+	if (result != 0)
+		return result;
+	/* Only a name that exists gets an id: a reader cannot fill the table with guesses. */
+	result = nodes_get(thread->server->nodes, parent->id, name, &target->id);
+	attributes->st_ino = target->id;
+	return result;
+}
+
+int target_lookup(const struct server_thread *thread, const struct target *parent, const char *name,
+		  struct target *target, struct stat *attributes)
+{
+	if (parent->node->kind == NODE_FILE)
+		return -ENOTDIR;
+	if (parent->node->kind == NODE_SUBTREE)
+		return lookup_below(thread, parent, name, target, attributes);
+	target->node = tree_child(thread->catalog->tree, parent->node, name);
+	if (!target->node)
+		return -ENOENT;
+	target->id = target->node->id;
+	target->path[0] = '\0';
+	return target_attributes(thread, target, attributes);
+}
