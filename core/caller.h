@@ -7,6 +7,8 @@
  *   2. Else its pid namespace is not the host's, and per hierarchy its cgroup is that of the
  *      namespace's pid 1 or below it: pid 1's cgroup, without a last "init.scope".
  *   3. Else the reader's own cgroup.
+ * A reader that stands outside of its cgroup namespace's root is its own cgroup, too (3).  The root of a
+ * hierarchy is no container's boundary in rule 2.
  * A namespace link that cannot be read means rule 3, never a failure.
  *
  * Cached answers are tied to a namespace descriptor or a pidfd, so that a recycled pid or inode
@@ -15,6 +17,7 @@
 #ifndef LXCFS_CORE_CALLER_H
 #define LXCFS_CORE_CALLER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "container.h"
@@ -28,6 +31,8 @@ struct caller {
 	 * the container is taken from.  0: the reader is in the host's pid namespace.
 	 */
 	uint32_t init_pid;
+	/* It is in the host's cgroup and pid namespaces, as any process that no container holds. */
+	bool in_host_namespaces;
 };
 
 struct caller_resolver;

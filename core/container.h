@@ -7,7 +7,7 @@
  * object is reference counted and may outlive its cgroups: reading then gives -ENODEV or -ENOENT.
  *
  * The cache is bounded in number (and so in descriptors); the least recently used container of the
- * outermost container that holds most goes first.  All functions may be called from any thread.
+ * group that holds most goes first.  All functions may be called from any thread.
  */
 #ifndef LXCFS_CORE_CONTAINER_H
 #define LXCFS_CORE_CONTAINER_H
@@ -28,11 +28,13 @@ struct container_key {
 struct container {
 	atomic_uint references;
 	struct container_key key;
-	bool host;  /* the root in every hierarchy: nothing limits it */
-	char *name; /* for messages: the path in the unified hierarchy, or the memory one, ... */
+	uint64_t group;            /* as given to container_get() */
+	bool host;                 /* the root in every hierarchy: nothing limits it */
+	const char *name;          /* for messages and the configuration: one of `path` */
 	char *path[HIERARCHY_MAX]; /* of the boundary cgroup; NULL where it has none */
-	int directory
-		[HIERARCHY_MAX]; /* descriptor of that cgroup, opened O_PATH; -1 where it has none */
+	/* Descriptor of that cgroup, opened O_PATH; -1 where it has none. */
+	int directory[HIERARCHY_MAX];
+	const struct hostfs *hostfs;
 };
 
 struct container_cache;
@@ -40,18 +42,22 @@ struct container_cache;
 int container_cache_new(const struct hostfs *hostfs, unsigned limit,
 			struct container_cache **cache);
 void container_cache_free(struct container_cache *cache);
-/* Drop cached containers whose cgroup is gone or empty (they pin dead cgroups). */
+/*
+ * Drop cached containers whose cgroup was removed: their descriptors pin what the kernel would free.
+ * Happens by itself, at most once a second, when a new container is seen.
+ */
 void container_cache_sweep(struct container_cache *cache);
 
-/* The container of these boundary paths; a new reference.  -ENOENT when a cgroup vanished meanwhile. */
-int container_get(struct container_cache *cache, const struct cgroup_paths *boundary,
-		  struct container **container);
-void container_put(struct container *container);
 /*
- * The same number for all containers that lie in one outermost container, that is, below the same
- * ancestor: what a container could multiply by making cgroups and namespaces is bounded per group.
+ * The container of these boundary paths; a new reference.  `group` is the same for all containers that
+ * one outermost container can make; 0 for those that lie in none.  -ENOENT when a cgroup vanished
+ * meanwhile.
  */
-uint64_t container_group(const struct container *container);
+int container_get(struct container_cache *cache, const struct cgroup_paths *boundary,
+		  uint64_t group, struct container **container);
+/* Whether its cgroups are still there. */
+bool container_is_alive(const struct container *container);
+void container_put(struct container *container);
 void container_cleanup(struct container **container);
 
 /*

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpulist.h"
 #include "fault.h"
 #include "log.h"
 
@@ -48,17 +49,40 @@ void content_begin_for(struct server_thread *thread, const struct target *target
 {
 	fill_request(thread, target, handle);
 	thread->caller = *caller;
-	*caller = (struct caller){0};
+	*caller = (struct caller){.container = NULL};
 	thread->request.rendering.container = thread->caller.container;
 	thread->request.rendering.policy = policy;
 	thread->request.rendering.init_pid = thread->caller.init_pid;
+}
+
+/*
+ * Whether a limit holds for whoever asks.  Only readers that no container holds are asked about: their
+ * session has a cgroup of its own too, but what they want to see is the machine.
+ */
+static bool is_limited(struct rendering *rendering)
+{
+	const struct lxcfs_memory_view *memory;
+	const struct lxcfs_cpu_view *cpus;
+	struct lxcfs_text online;
+	struct cpulist list;
+
+	if (rendering->container->host)
+		return false;
+	if (memory_view_get(rendering, &memory) != 0 || memory->flags & LXCFS_MEMORY_LIMITED)
+		return true;
+	if (cpu_view_get(rendering, &cpus) != 0 || cpus->period != 0)
+		return true;
+	return rendering_host_file(rendering, "sys/devices/system/cpu/online", &online) != 0 ||
+	       cpulist_parse(rendering->arena, online, &list) != 0 ||
+	       cpus->count < cpulist_count(&list);
 }
 
 int content_begin(struct server_thread *thread, const struct target *target,
 		  const struct asker *asker, uint64_t handle)
 {
 	const struct policy *policy = NULL;
-	struct caller caller = {0};
+	struct caller caller = {.container = NULL};
+	bool in_host;
 	int result = identify(thread, asker->tid, &caller, &policy);
 
 	if (result != 0) {
@@ -66,7 +90,10 @@ int content_begin(struct server_thread *thread, const struct target *target,
 			  target->node->path, strerror(-result));
 		return -EIO;
 	}
+	in_host = caller.in_host_namespaces;
 	content_begin_for(thread, target, &caller, policy, handle);
+	if (in_host && !is_limited(&thread->request.rendering))
+		thread->request.shown.flags |= LXCFS_REQUEST_HOST;
 	thread->request.shown.tid = asker->tid;
 	thread->request.shown.uid = asker->uid;
 	thread->request.shown.gid = asker->gid;
@@ -83,7 +110,7 @@ void content_finish(struct server_thread *thread)
 {
 	if (thread->caller.container)
 		caller_release(&thread->caller);
-	thread->caller = (struct caller){0};
+	thread->caller = (struct caller){.container = NULL};
 	arena_reset(&thread->arena);
 }
 

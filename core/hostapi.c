@@ -315,8 +315,8 @@ static int32_t api_state_update(const struct lxcfs_request *shown, uint32_t vers
 		return -ENODEV;
 	return plugin_state_update(generation->services->plugin_state,
 				   &request->rendering.container->key,
-				   container_group(request->rendering.container), generation->name,
-				   version, size, function, argument);
+				   request->rendering.container->group, generation->name, version,
+				   size, function, argument);
 }
 
 /* ---- events ---- */

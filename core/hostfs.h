@@ -36,6 +36,12 @@ void hostfs_free(struct hostfs *hostfs);
 void hostfs_cleanup(struct hostfs **hostfs);
 
 /*
+ * A descriptor of the mount at `path` that nothing mounted over or below it can cover: a detached
+ * clone; where that is not possible, the mount itself.  -errno.
+ */
+int hostfs_clone_mount(const char *path);
+
+/*
  * The directory descriptor and the rest of a host path ("proc/stat" -> proc_fd, "stat"; "sys" ->
  * sys_fd, ".").  -ENOENT for a path that begins with neither, or that has a ".." component.
  */

@@ -16,8 +16,8 @@ void journal_open(struct journal *journal, const struct state *state)
 	size_t length;
 
 	journal->slots = state_section(state, STATE_JOURNAL, &length);
-	journal->marks =
-		(struct journal_mark *)(journal->slots + JOURNAL_SLOTS * JOURNAL_SLOT_BYTES);
+	journal->marks = (struct journal_mark *)(journal->slots +
+						 (size_t)JOURNAL_SLOTS * JOURNAL_SLOT_BYTES);
 	pthread_mutex_init(&journal->lock, NULL);
 	journal->free_count = 0;
 	/* Slots that hold a request of the predecessor are given back when they were replayed. */

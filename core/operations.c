@@ -563,7 +563,8 @@ static void operation_mkdir(fuse_req_t request, fuse_ino_t parent, const char *n
 	result = change_directory(thread, &directory, &asker, name, &mode);
 	if (result == 0)
 		result = target_lookup(thread, &directory, name, &target, &entry.attr);
-	entry.ino = target.id;
+	if (result == 0)
+		entry.ino = target.id;
 	leave(thread);
 	if (result != 0)
 		fuse_reply_err(request, -result);

@@ -253,7 +253,7 @@ static int run(struct render *render)
 	render->thread.server = &render->server;
 	render->thread.catalog = atomic_load(&render->server.catalog);
 	if (result == 0)
-		result = container_get(render->containers, &paths, &caller.container);
+		result = container_get(render->containers, &paths, 0, &caller.container);
 	if (result == 0)
 		result = look_up(render, &target, &attributes);
 	if (result != 0) {

@@ -222,7 +222,7 @@ static int64_t milliseconds(void)
 /* Read until the process closes its end.  false: it did not in time. */
 static bool read_output(int fd, char *text, size_t size)
 {
-	int64_t deadline = milliseconds() + TIMEOUT_SECONDS * 1000;
+	int64_t deadline = milliseconds() + TIMEOUT_SECONDS * INT64_C(1000);
 	size_t used = 0;
 
 	for (;;) {

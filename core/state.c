@@ -60,7 +60,7 @@ int state_create(struct state *state)
 				      .created = (uint64_t)time(NULL)};
 	uint64_t length = lay_out(&header);
 	int fd = open_memfd();
-	int result = fd;
+	int result;
 
 	if (fd < 0)
 		return fd;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "channel.h"
@@ -24,6 +25,8 @@
 #include "timers.h"
 
 #define CONTAINERS_MAX       4096u
+#define CONTAINERS_MIN       16u
+#define OTHER_DESCRIPTORS    512u
 #define RECLAIM_MILLISECONDS 50
 
 struct worker {
@@ -39,6 +42,28 @@ struct worker {
 	int ended; /* eventfd: a serving thread ended */
 };
 
+/*
+ * How many containers may be remembered: each takes a descriptor in every hierarchy, and one of each of
+ * its two namespaces.
+ */
+static unsigned container_limit(const struct hostfs *hostfs)
+{
+	unsigned each = hostfs->hierarchies.count + 2;
+	struct rlimit limit;
+	unsigned wanted;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return CONTAINERS_MIN;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur >= (rlim_t)CONTAINERS_MAX * each + OTHER_DESCRIPTORS)
+		return CONTAINERS_MAX;
+	wanted = limit.rlim_cur < OTHER_DESCRIPTORS
+			 ? 0
+			 : (unsigned)(limit.rlim_cur - OTHER_DESCRIPTORS) / each;
+	return wanted < CONTAINERS_MIN ? CONTAINERS_MIN : wanted;
+}
+
 static int open_services(struct worker *worker)
 {
 	static const struct snapshot_limits limits = {.count = 65536,
@@ -50,7 +75,8 @@ static int open_services(struct worker *worker)
 
 	server->services.hostfs = worker->hostfs;
 	if (result == 0)
-		result = caller_resolver_new(worker->hostfs, CONTAINERS_MAX, &server->resolver);
+		result = caller_resolver_new(worker->hostfs, container_limit(worker->hostfs),
+					     &server->resolver);
 	if (result == 0)
 		result = snapshot_store_new(&limits, &server->snapshots);
 	if (result == 0)

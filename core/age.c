@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * How long a container has been running: since the first process of its pid namespace started.
+ *
+ * A container in a time namespace of its own may show another boot time to its processes; that
+ * offset is not added here.  The daemon's own one changes nothing: both numbers below have it.
+ */
+#include "rendering.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NANOSECONDS_PER_TICK 10000000u /* USER_HZ is 100 everywhere */
+
+/* Of the state and of starttime in /proc/PID/stat (proc(5) numbers them from 1). */
+#define FIELD_STATE 3
+#define FIELD_START 22
+
+/*
+ * The second field, "(NAME)", is what the process calls itself and may hold blanks and parentheses:
+ * the fields behind it begin at the last one.
+ */
+static bool parse_start(struct lxcfs_text text, uint64_t *ticks)
+{
+	const char *end = memrchr(text.data, ')', (size_t)text.length);
+	struct lxcfs_text word = {"", 0};
+
+	if (!end)
+		return false;
+	text.length -= (uint64_t)(end + 1 - text.data);
+	text.data = end + 1;
+	for (int field = FIELD_STATE; field <= FIELD_START; field++)
+		if (!lxcfs_next_word(&text, &word))
+			return false;
+	return lxcfs_parse_number(word, ticks);
+}
+
+/* Nanoseconds from boot to the start of the process; false when it is gone. */
+static bool read_start(struct rendering *rendering, uint32_t pid, uint64_t *nanoseconds)
+{
+	struct lxcfs_text text;
+	char path[sizeof("proc/4294967295/stat")];
+	uint64_t ticks;
+
+	snprintf(path, sizeof(path), "proc/%" PRIu32 "/stat", pid);
+	if (rendering_host_file(rendering, path, &text) != 0 || !parse_start(text, &ticks))
+		return false;
+	*nanoseconds = lxcfs_multiply(ticks, NANOSECONDS_PER_TICK);
+	return true;
+}
+
+int age_get(struct rendering *rendering, uint64_t *nanoseconds)
+{
+	uint64_t now = hostfs_boottime(rendering->hostfs);
+	uint64_t start = 0;
+
+	/*
+	 * Without its first process a pid namespace is about to end.  Whoever still reads in it gets
+	 * the host's uptime: too long, but a time that goes on, and no failure.
+	 */
+	if (rendering->init_pid != 0 && rendering->policy->virtual_uptime)
+		read_start(rendering, rendering->init_pid, &start);
+	*nanoseconds = lxcfs_subtract(now, start);
+	return 0;
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "boundary.h"
+#include "cleanup.h"
+
+#define BUCKETS       4096u
+#define GROUPS        1024u
+#define SWEEP_SECONDS 1
+
+struct entry {
+	struct entry *bucket_next;
+	struct entry *older;
+	struct entry *newer;
+	uint64_t hash;
+	struct container *container;
+};
+
+struct container_cache {
+	const struct hostfs *hostfs;
+	pthread_mutex_t lock;
+	unsigned limit;
+	unsigned count;
+	time_t swept; /* CLOCK_MONOTONIC */
+	struct entry *oldest;
+	struct entry *newest;
+	struct entry *buckets[BUCKETS];
+	/* Entries of each group.  Groups that share a place by their number are bounded together. */
+	unsigned groups[GROUPS];
+};
+
+/* ---- one container ---- */
+
+/* The part of a cgroup's path below what the hierarchy's descriptor stands for; NULL: not below it. */
+static const char *path_below(const struct hierarchy *hierarchy, const char *path)
+{
+	if (!path || strncmp(path, "/..", 3) == 0 || !boundary_contains(hierarchy->root, path))
+		return NULL;
+	if (strcmp(hierarchy->root, "/") != 0)
+		path += strlen(hierarchy->root);
+	path += strspn(path, "/");
+	return *path ? path : ".";
+}
+
+static int stat_cgroup(const struct hierarchy *hierarchy, const char *path, uint64_t *inode)
+{
+	const char *below = path_below(hierarchy, path);
+	struct stat status;
+
+	*inode = 0;
+	if (!below)
+		return 0;
+	if (fstatat(hierarchy->fd, below, &status, AT_SYMLINK_NOFOLLOW) != 0)
+		return -errno;
+	*inode = status.st_ino;
+	return 0;
+}
+
+static int open_cgroup(struct container *container, unsigned index)
+{
+	const struct hierarchy *hierarchy = &container->hostfs->hierarchies.items[index];
+	const char *below = path_below(hierarchy, container->path[index]);
+	struct stat status;
+	int fd;
+
+	if (!below)
+		return 0;
+	fd = openat(hierarchy->fd, below, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	container->directory[index] = fd;
+	if (fstat(fd, &status) != 0)
+		return -errno;
+	container->key.inode[index] = status.st_ino;
+	return 0;
+}
+
+/*
+ * One path stands for all in messages and in the configuration: that of the hierarchy in which runtimes
+ * always make a cgroup.
+ */
+static void set_name(struct container *container)
+{
+	static const char *const controllers[] = {"memory", LXCFS_CGROUP_UNIFIED, "cpu", "cpuset"};
+
+	container->name = "/";
+	container->host = true;
+	for (unsigned index = 0; index < HIERARCHY_MAX; index++) {
+		const char *path = container->path[index];
+
+		if (!path || strcmp(path, "/") == 0)
+			continue;
+		container->host = false;
+		container->name = path;
+	}
+	for (size_t index = 0; index < sizeof(controllers) / sizeof(controllers[0]); index++) {
+		int hierarchy =
+			hierarchies_find(&container->hostfs->hierarchies, controllers[index]);
+		const char *path = hierarchy < 0 ? NULL : container->path[hierarchy];
+
+		if (!path || strcmp(path, "/") == 0)
+			continue;
+		container->name = path;
+		return;
+	}
+}
+
+static int container_new(const struct hostfs *hostfs, const struct cgroup_paths *boundary,
+			 uint64_t group, struct container **created)
+{
+	struct container *container = calloc(1, sizeof(*container));
+	int result = 0;
+
+	if (!container)
+		return -ENOMEM;
+	atomic_init(&container->references, 1);
+	container->hostfs = hostfs;
+	container->group = group;
+	for (unsigned index = 0; index < HIERARCHY_MAX; index++)
+		container->directory[index] = -1;
+	for (unsigned index = 0; index < hostfs->hierarchies.count && result == 0; index++) {
+		if (!boundary->path[index])
+			continue;
+		container->path[index] = strdup(boundary->path[index]);
+		result = container->path[index] ? open_cgroup(container, index) : -ENOMEM;
+	}
+	if (result != 0) {
+		container_put(container);
+		return result;
+	}
+	set_name(container);
+	*created = container;
+	return 0;
+}
+
+void container_put(struct container *container)
+{
+	if (!container || atomic_fetch_sub(&container->references, 1) != 1)
+		return;
+	for (unsigned index = 0; index < HIERARCHY_MAX; index++) {
+		if (container->directory[index] >= 0)
+			close(container->directory[index]);
+		free(container->path[index]);
+	}
+	free(container);
+}
+
+void container_cleanup(struct container **container)
+{
+	container_put(*container);
+}
+
+bool container_is_alive(const struct container *container)
+{
+	for (unsigned index = 0; index < HIERARCHY_MAX; index++) {
+		/* A directory that was removed has no files any more. */
+		if (container->directory[index] >= 0 &&
+		    faccessat(container->directory[index], "cgroup.procs", F_OK, 0) != 0 &&
+		    errno == ENOENT)
+			return false;
+	}
+	return true;
+}
+
+unsigned container_depth(const struct container *container, int hierarchy)
+{
+	const struct hierarchy *item;
+	const char *below;
+
+	if (hierarchy < 0 || container->directory[hierarchy] < 0)
+		return 0;
+	item = &container->hostfs->hierarchies.items[hierarchy];
+	below = path_below(item, container->path[hierarchy]);
+	if (!below || strcmp(below, ".") == 0)
+		return 0;
+	return boundary_depth(below) + 1;
+}
+
+int container_read(const struct container *container, int hierarchy, unsigned level,
+		   const char *file, struct arena *arena, struct lxcfs_text *text)
+{
+	char name[PATH_MAX];
+	size_t used = 0;
+
+	if (hierarchy < 0 || container->directory[hierarchy] < 0)
+		return -ENODEV;
+	if (strchr(file, '/'))
+		return -EINVAL;
+	if (level > container_depth(container, hierarchy))
+		return -ENOENT;
+	if (level > (sizeof(name) - NAME_MAX - 1) / 3)
+		return -ENAMETOOLONG;
+	for (; level > 0; level--) {
+		memcpy(name + used, "../", 3);
+		used += 3;
+	}
+	snprintf(name + used, sizeof(name) - used, "%s", file);
+	return hostfs_read_at(container->directory[hierarchy], name, arena, text);
+}
+
+/* ---- the cache ---- */
+
+static uint64_t hash_of(const struct cgroup_paths *boundary)
+{
+	uint64_t hash = 0xcbf29ce484222325ull;
+
+	for (unsigned index = 0; index < HIERARCHY_MAX; index++) {
+		for (const char *byte = boundary->path[index]; byte && *byte; byte++)
+			hash = (hash ^ (unsigned char)*byte) * 0x100000001b3ull;
+		hash = (hash ^ '\n') * 0x100000001b3ull;
+	}
+	return hash;
+}
+
+static bool has_paths(const struct container *container, const struct cgroup_paths *boundary)
+{
+	for (unsigned index = 0; index < HIERARCHY_MAX; index++) {
+		const char *path = boundary->path[index];
+
+		if (!path != !container->path[index] ||
+		    (path && strcmp(path, container->path[index]) != 0))
+			return false;
+	}
+	return true;
+}
+
+/* Whether the paths still lead to the very cgroups: one can be renamed, or removed and made anew. */
+static bool is_current(const struct container *container)
+{
+	const struct hierarchies *hierarchies = &container->hostfs->hierarchies;
+
+	for (unsigned index = 0; index < hierarchies->count; index++) {
+		uint64_t inode;
+
+		if (stat_cgroup(&hierarchies->items[index], container->path[index], &inode) != 0 ||
+		    inode != container->key.inode[index])
+			return false;
+	}
+	return true;
+}
+
+int container_cache_new(const struct hostfs *hostfs, unsigned limit,
+			struct container_cache **created)
+{
+	struct container_cache *cache = calloc(1, sizeof(*cache));
+
+	if (!cache)
+		return -ENOMEM;
+	cache->hostfs = hostfs;
+	cache->limit = limit;
+	pthread_mutex_init(&cache->lock, NULL);
+	*created = cache;
+	return 0;
+}
+
+static void link_newest(struct container_cache *cache, struct entry *entry)
+{
+	entry->newer = NULL;
+	entry->older = cache->newest;
+	if (cache->newest)
+		cache->newest->newer = entry;
+	else
+		cache->oldest = entry;
+	cache->newest = entry;
+}
+
+static void unlink_entry(struct container_cache *cache, struct entry *entry)
+{
+	if (entry->older)
+		entry->older->newer = entry->newer;
+	else
+		cache->oldest = entry->newer;
+	if (entry->newer)
+		entry->newer->older = entry->older;
+	else
+		cache->newest = entry->older;
+}
+
+static unsigned *group_of(struct container_cache *cache, const struct container *container)
+{
+	return &cache->groups[container->group % GROUPS];
+}
+
+static void remove_entry(struct container_cache *cache, struct entry *entry)
+{
+	struct entry **link = &cache->buckets[entry->hash % BUCKETS];
+
+	while (*link != entry)
+		link = &(*link)->bucket_next;
+	*link = entry->bucket_next;
+	unlink_entry(cache, entry);
+	(*group_of(cache, entry->container))--;
+	cache->count--;
+	container_put(entry->container);
+	free(entry);
+}
+
+void container_cache_free(struct container_cache *cache)
+{
+	if (!cache)
+		return;
+	while (cache->oldest)
+		remove_entry(cache, cache->oldest);
+	pthread_mutex_destroy(&cache->lock);
+	free(cache);
+}
+
+static void sweep_locked(struct container_cache *cache)
+{
+	struct entry *next;
+
+	for (struct entry *entry = cache->oldest; entry; entry = next) {
+		next = entry->newer;
+		if (!container_is_alive(entry->container))
+			remove_entry(cache, entry);
+	}
+}
+
+void container_cache_sweep(struct container_cache *cache)
+{
+	pthread_mutex_lock(&cache->lock);
+	sweep_locked(cache);
+	pthread_mutex_unlock(&cache->lock);
+}
+
+static void sweep_seldom(struct container_cache *cache)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if (now.tv_sec - cache->swept < SWEEP_SECONDS)
+		return;
+	cache->swept = now.tv_sec;
+	sweep_locked(cache);
+}
+
+/* The least recently used container of the group that holds most. */
+static void evict(struct container_cache *cache)
+{
+	unsigned most = 0;
+
+	for (unsigned group = 0; group < GROUPS; group++)
+		if (cache->groups[group] > most)
+			most = cache->groups[group];
+	for (struct entry *entry = cache->oldest; entry; entry = entry->newer) {
+		if (*group_of(cache, entry->container) != most)
+			continue;
+		remove_entry(cache, entry);
+		return;
+	}
+}
+
+static struct entry *find(struct container_cache *cache, const struct cgroup_paths *boundary,
+			  uint64_t hash)
+{
+	struct entry *entry = cache->buckets[hash % BUCKETS];
+
+	while (entry && (entry->hash != hash || !has_paths(entry->container, boundary)))
+		entry = entry->bucket_next;
+	return entry;
+}
+
+/* A reference to the cached container of these paths, or NULL. */
+static struct container *get_cached(struct container_cache *cache,
+				    const struct cgroup_paths *boundary, uint64_t hash)
+{
+	struct container *container = NULL;
+	struct entry *entry;
+
+	pthread_mutex_lock(&cache->lock);
+	entry = find(cache, boundary, hash);
+	if (entry) {
+		container = entry->container;
+		atomic_fetch_add(&container->references, 1);
+		unlink_entry(cache, entry);
+		link_newest(cache, entry);
+	}
+	pthread_mutex_unlock(&cache->lock);
+	return container;
+}
+
+static void evict_one(struct container_cache *cache)
+{
+	pthread_mutex_lock(&cache->lock);
+	evict(cache);
+	pthread_mutex_unlock(&cache->lock);
+}
+
+/* In place of an older one of the same paths.  Without memory it is used once and not kept. */
+static void keep(struct container_cache *cache, const struct cgroup_paths *boundary, uint64_t hash,
+		 struct container *container)
+{
+	struct entry *entry = calloc(1, sizeof(*entry));
+	struct entry *stale;
+
+	if (!entry)
+		return;
+	pthread_mutex_lock(&cache->lock);
+	stale = find(cache, boundary, hash);
+	if (stale)
+		remove_entry(cache, stale);
+	sweep_seldom(cache);
+	if (cache->count >= cache->limit)
+		evict(cache);
+	atomic_fetch_add(&container->references, 1);
+	entry->hash = hash;
+	entry->container = container;
+	entry->bucket_next = cache->buckets[hash % BUCKETS];
+	cache->buckets[hash % BUCKETS] = entry;
+	link_newest(cache, entry);
+	(*group_of(cache, container))++;
+	cache->count++;
+	pthread_mutex_unlock(&cache->lock);
+}
+
+int container_get(struct container_cache *cache, const struct cgroup_paths *boundary,
+		  uint64_t group, struct container **container)
+{
+	uint64_t hash = hash_of(boundary);
+	struct container *cached = get_cached(cache, boundary, hash);
+	int result;
+
+	if (cached && is_current(cached)) {
+		*container = cached;
+		return 0;
+	}
+	container_put(cached);
+	result = container_new(cache->hostfs, boundary, group, container);
+	if (result == -EMFILE || result == -ENFILE) {
+		evict_one(cache);
+		result = container_new(cache->hostfs, boundary, group, container);
+	}
+	if (result == 0)
+		keep(cache, boundary, hash, *container);
+	return result;
+}

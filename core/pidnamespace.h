@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Pid namespaces: who is pid 1 in one, and in which one does it lie.
+ *
+ * Both answers are for a descriptor of a namespace (/proc/PID/ns/pid), so that a recycled pid cannot
+ * change them.
+ */
+#ifndef LXCFS_CORE_PIDNAMESPACE_H
+#define LXCFS_CORE_PIDNAMESPACE_H
+
+#include <stdint.h>
+
+#include "arena.h"
+
+/*
+ * The first process of the namespace in the host's numbers.  `tid` is any thread in it: where the kernel
+ * does not tell (before Linux 6.11) its ancestors are tried first, then all processes.  0: not found.
+ */
+uint32_t pid_namespace_init(int proc_fd, int namespace_fd, uint32_t tid, struct arena *arena);
+
+/* The inode of the ancestor that is a child of the host's namespace: itself for most.  0: not known. */
+uint64_t pid_namespace_outermost(int namespace_fd, uint64_t host_inode);
+
+#endif
