@@ -36,31 +36,29 @@ static bool parse_start(struct lxcfs_text text, uint64_t *ticks)
 	return lxcfs_parse_number(word, ticks);
 }
 
-/* Nanoseconds from boot to the start of the process; false when it is gone. */
-static bool read_start(struct rendering *rendering, uint32_t pid, uint64_t *nanoseconds)
+uint64_t start_get(struct rendering *rendering)
 {
 	struct lxcfs_text text;
 	char path[sizeof("proc/4294967295/stat")];
 	uint64_t ticks;
 
-	snprintf(path, sizeof(path), "proc/%" PRIu32 "/stat", pid);
+	if (rendering->init_pid == 0)
+		return 0;
+	snprintf(path, sizeof(path), "proc/%" PRIu32 "/stat", rendering->init_pid);
 	if (rendering_host_file(rendering, path, &text) != 0 || !parse_start(text, &ticks))
-		return false;
-	*nanoseconds = lxcfs_multiply(ticks, NANOSECONDS_PER_TICK);
-	return true;
+		return 0;
+	return lxcfs_multiply(ticks, NANOSECONDS_PER_TICK);
 }
 
 int age_get(struct rendering *rendering, uint64_t *nanoseconds)
 {
 	uint64_t now = hostfs_boottime(rendering->hostfs);
-	uint64_t start = 0;
 
 	/*
 	 * Without its first process a pid namespace is about to end.  Whoever still reads in it gets
 	 * the host's uptime: too long, but a time that goes on, and no failure.
 	 */
-	if (rendering->init_pid != 0 && rendering->policy->virtual_uptime)
-		read_start(rendering, rendering->init_pid, &start);
-	*nanoseconds = lxcfs_subtract(now, start);
+	*nanoseconds =
+		lxcfs_subtract(now, rendering->policy->virtual_uptime ? start_get(rendering) : 0);
 	return 0;
 }

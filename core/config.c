@@ -21,6 +21,8 @@
 /* The last complaint of the parser; libconfuse's error function has no argument of ours. */
 static char *parse_complaint;
 
+static void complain(cfg_t *cfg, const char *format, va_list list) LXCFS_PRINTF(2, 0);
+
 static void complain(cfg_t *cfg, const char *format, va_list list)
 {
 	char *text = NULL;

@@ -23,6 +23,11 @@
 /* What tells one container from another, also over restarts of the daemon. */
 struct container_key {
 	uint64_t inode[HIERARCHY_MAX]; /* of the boundary cgroup; 0 where it has none */
+	/*
+	 * Nanoseconds from boot to the start of its first process, where containers that follow each
+	 * other in one cgroup are told apart (what plugins remember); else 0.
+	 */
+	uint64_t started;
 };
 
 struct container {

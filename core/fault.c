@@ -137,7 +137,9 @@ void fault_end(struct server_thread *thread)
 
 bool fault_is_charged(const struct server_thread *thread)
 {
-	const struct journal_mark *mark = &thread->server->journal.marks[thread->slot];
+	const struct journal_mark *marks = thread->server->journal.marks;
 
-	return atomic_load_explicit(&mark->charges, memory_order_relaxed) >= FAULT_CHARGES_MAX;
+	/* `lxcfs render` serves no requests and has no journal. */
+	return marks && atomic_load_explicit(&marks[thread->slot].charges, memory_order_relaxed) >=
+				FAULT_CHARGES_MAX;
 }

@@ -30,6 +30,9 @@ static bool has_container(const struct lxcfs_request *shown)
 }
 
 static void api_log(const struct lxcfs_host *host, uint32_t level, const char *format, ...)
+	LXCFS_PRINTF(3, 4);
+
+static void api_log(const struct lxcfs_host *host, uint32_t level, const char *format, ...)
 {
 	static struct log_site site;
 	char message[MESSAGE_BYTES];
@@ -40,6 +43,9 @@ static void api_log(const struct lxcfs_host *host, uint32_t level, const char *f
 	va_end(list);
 	log_write(&site, level, "plugin %s: %s", generation_of(host)->name, message);
 }
+
+static int32_t api_error(const struct lxcfs_request *shown, int32_t error, const char *format, ...)
+	LXCFS_PRINTF(3, 4);
 
 static int32_t api_error(const struct lxcfs_request *shown, int32_t error, const char *format, ...)
 {
@@ -113,6 +119,9 @@ int32_t output_append(struct lxcfs_output *output, const char *data, uint64_t le
 	output->length += length;
 	return 0;
 }
+
+static int32_t api_output_print(struct lxcfs_output *output, const char *format, ...)
+	LXCFS_PRINTF(2, 3);
 
 static int32_t api_output_print(struct lxcfs_output *output, const char *format, ...)
 {
@@ -308,13 +317,15 @@ static int32_t api_age(const struct lxcfs_request *shown, uint64_t *nanoseconds)
 static int32_t api_state_update(const struct lxcfs_request *shown, uint32_t version, uint32_t size,
 				lxcfs_state_function function, void *argument)
 {
-	const struct request *request = request_of(shown);
+	struct request *request = request_of(shown);
 	const struct generation *generation = request->generation;
+	struct container_key key;
 
 	if (!has_container(shown))
 		return -ENODEV;
-	return plugin_state_update(generation->services->plugin_state,
-				   &request->rendering.container->key,
+	key = request->rendering.container->key;
+	key.started = start_get(&request->rendering);
+	return plugin_state_update(generation->services->plugin_state, &key,
 				   request->rendering.container->group, generation->name, version,
 				   size, function, argument);
 }

@@ -108,11 +108,17 @@ struct mount_flag {
 
 /* Options of -o that are flags of mount(2); others go to the file system (context=, max_read=). */
 static const struct mount_flag mount_flags[] = {
-	{"ro", MS_RDONLY, 0},       {"rw", 0, MS_RDONLY},
-	{"nosuid", MS_NOSUID, 0},   {"nodev", MS_NODEV, 0},
-	{"noexec", MS_NOEXEC, 0},   {"exec", 0, MS_NOEXEC},
-	{"noatime", MS_NOATIME, 0}, {"relatime", MS_RELATIME, 0},
-	{"allow_other", 0, 0},      {NULL, 0, 0},
+	{"ro", MS_RDONLY, 0},
+	{"rw", 0, MS_RDONLY},
+	{"nosuid", MS_NOSUID, 0},
+	{"nodev", MS_NODEV, 0},
+	{"noexec", MS_NOEXEC, 0},
+	{"exec", 0, MS_NOEXEC},
+	{"noatime", MS_NOATIME, 0},
+	{"relatime", MS_RELATIME, 0},
+	{"allow_other", 0, 0},
+	{"default_permissions", 0, 0},
+	{NULL, 0, 0},
 };
 
 static const struct mount_flag *find_flag(const char *name)
@@ -155,7 +161,9 @@ int mountpoint_mount(const char *path, int fuse_fd, const char *options)
 	char data[4096];
 	int result;
 
-	snprintf(data, sizeof(data), "fd=%d,rootmode=%o,user_id=%u,group_id=%u,allow_other",
+	/* The kernel holds everyone to the permissions that files show, as in procfs. */
+	snprintf(data, sizeof(data),
+		 "fd=%d,rootmode=%o,user_id=%u,group_id=%u,default_permissions,allow_other",
 		 fuse_fd, S_IFDIR | 0555, (unsigned)geteuid(), (unsigned)getegid());
 	result = split_options(options, &flags, data, sizeof(data));
 	if (result == 0 && mount("lxcfs", path, FILE_SYSTEM, flags, data) != 0)

@@ -70,6 +70,7 @@ static uint32_t hash_of(const struct container_key *container, const char *plugi
 
 	for (size_t index = 0; index < HIERARCHY_MAX; index++)
 		hash = (hash ^ container->inode[index]) * 0x9e3779b97f4a7c15ull;
+	hash = (hash ^ container->started) * 0x9e3779b97f4a7c15ull;
 	for (; *plugin; plugin++)
 		hash = (hash ^ (unsigned char)*plugin) * 0x100000001b3ull;
 	return (uint32_t)(hash >> 32) % BUCKETS;

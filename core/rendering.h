@@ -68,5 +68,7 @@ int cpu_view_get(struct rendering *rendering, const struct lxcfs_cpu_view **view
 int cpu_usage_get(struct rendering *rendering, const struct lxcfs_cpu_usage **usage);
 int memory_view_get(struct rendering *rendering, const struct lxcfs_memory_view **view);
 int age_get(struct rendering *rendering, uint64_t *nanoseconds);
+/* Nanoseconds from boot to the start of the container's first process; 0 when it has none. */
+uint64_t start_get(struct rendering *rendering);
 
 #endif

@@ -216,7 +216,7 @@ struct lxcfs_file {
 	uint32_t size;
 	uint32_t version;
 	const char *path; /* below the mount point, without a leading slash: "proc/meminfo" */
-	uint32_t mode;    /* permissions: 0444, 0644 ... */
+	uint32_t mode;    /* permissions, which the kernel enforces: 0444, 0644 ... */
 	uint32_t reserved;
 	/* Render the whole file.  Called for every read at offset 0; slices are the host's affair. */
 	int32_t (*render)(const struct lxcfs_request *request, struct lxcfs_output *output);

@@ -51,8 +51,8 @@ static const char usage[] =
 	"  --report FILE       write the first process's pid there when all is ready\n";
 
 static const char *const files[] = {
-	"proc/cpuinfo", "proc/diskstats", "proc/meminfo",           "proc/stat",    "proc/swaps",
-	"proc/uptime",  "proc/probe",     "sys/devices/system/cpu", "proc/loadavg", "proc/slabinfo",
+	"proc/cpuinfo", "proc/diskstats", "proc/loadavg", "proc/meminfo",           "proc/slabinfo",
+	"proc/stat",    "proc/swaps",     "proc/uptime",  "sys/devices/system/cpu",
 };
 
 static _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));

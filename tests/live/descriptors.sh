@@ -7,8 +7,10 @@
 source "$(dirname "$0")/functions.sh"
 [ "${1-}" != --soak ] || live_seconds=300
 
-plan 56
+plan 64
 make_cgroup a cpus=1 memory=256M swap=64M
+prepare_daemon main
+configure main "${all_plugins[@]}" probe <<<'cpu-policy = quota'
 start_daemon main
 start_container a main
 limits=1:$((256 * 1024)):$(expected_swap 64M)
@@ -25,7 +27,7 @@ done
 # ---- slices ----
 
 # cpuinfo does not change from read to read, but for the clock of each CPU on some hosts.
-cd "$work"
+cd "$work" || bail "$work is gone"
 for file in proc/swaps sys/devices/system/cpu/possible sys/devices/system/cpu/kernel_max; do
 	inside a cat "/$file" >whole
 	length=$(wc -c <whole)
@@ -59,7 +61,7 @@ check "tail -n" cmp <(tail -n 1 swaps) <(inside a tail -n 1 /proc/swaps)
 check "dd with skip" cmp <(dd if=swaps bs=7 skip=3 status=none) <(inside a dd if=/proc/swaps bs=7 skip=3 status=none)
 check "cp" inside a cp /proc/swaps "$work/copy"
 check "the copy is whole" cmp swaps copy
-is "wc" "$(inside a wc -c </proc/swaps | tr -d ' ')" "$(wc -c </proc/swaps)"
+is "wc" "$(inside a bash -c 'wc -c </proc/swaps')" "$(wc -c <swaps)"
 is "wc of a name" "$(inside a wc -c /proc/swaps | cut -d' ' -f1)" "$(wc -c <swaps)"
 check "tar" inside a tar cf "$work/archive" /proc/meminfo /proc/stat
 check "python" cmp swaps <(inside a python3 -c 'import sys; sys.stdout.write(open("/proc/swaps").read())')
@@ -79,5 +81,23 @@ refuses "create" 'not permitted|denied|No such' touch "$(mount_of main)/proc/new
 refuses "mkdir" 'not permitted|denied|No such' mkdir "$(mount_of main)/proc/new"
 refuses "rename" 'not permitted|denied' mv -T "$(mount_of main)/proc/meminfo" "$(mount_of main)/proc/new"
 refuses "writing into sysfs" 'EACCES|EPERM' inside a "$helpers/fileops" write /sys/devices/system/cpu/online 0
+
+# ---- writes that are taken ----
+
+probe=$(mount_of main)/proc/probe
+hello=$(mount_of main)/probe/hello
+check "a write is taken" inside a "$helpers/fileops" write "$probe" "timer 60000"
+check "a write across two pages is one command" inside a "$helpers/fileops" straddle "$probe" "timer 50000"
+printf -v text '%0200d' 7
+check "a longer one" inside a "$helpers/fileops" straddle "$hello" "$text"
+is "it is whole" "$(inside a cat "$hello")" "$text"
+refuses "another command than those that it knows" EINVAL inside a "$helpers/fileops" write "$probe" "imer 60000"
+refuses "a write at an offset" E2BIG inside a "$helpers/fileops" write "$hello" "nothing" 1
+# The plugin takes fewer bytes, and says so in its own way.
+refuses "4096 bytes reach the plugin" EFBIG inside a "$helpers/fileops" fill "$hello" 4096
+refuses "4097 bytes do not" E2BIG inside a "$helpers/fileops" fill "$hello" 4097
+refuses "two pages do not" E2BIG inside a "$helpers/fileops" fill "$hello" 8192
+refuses "64 KiB do not" E2BIG inside a "$helpers/fileops" fill "$hello" 65536
+is "nothing of them was taken" "$(inside a cat "$hello")" "$text"
 is "the daemon is still there" "$(inside a cat /proc/meminfo | meminfo MemTotal)" $((256 * 1024))
 finish

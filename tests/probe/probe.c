@@ -73,16 +73,6 @@ static struct {
 	.greeting = "none",
 };
 
-static void lock(void)
-{
-	probe_lock(&probe.lock);
-}
-
-static void unlock(void)
-{
-	probe_unlock(&probe.lock);
-}
-
 /* ---- faults ---- */
 
 static int32_t update_and_die(const void *before, uint32_t before_size, uint32_t before_version,
@@ -224,7 +214,7 @@ static int32_t poll_file(const struct lxcfs_request *request, uint32_t *events)
 {
 	struct handle *handle;
 
-	lock();
+	probe_lock(&probe.lock);
 	handle = find_handle(request->handle);
 	if (!handle) {
 		handle = find_handle(0);
@@ -232,7 +222,7 @@ static int32_t poll_file(const struct lxcfs_request *request, uint32_t *events)
 			*handle = (struct handle){.number = request->handle};
 	}
 	*events = handle && handle->woken ? POLLIN : 0;
-	unlock();
+	probe_unlock(&probe.lock);
 	return handle ? 0 : lxcfs_fail(request, -ENOSPC, "too many poll");
 }
 
@@ -240,12 +230,12 @@ static void wake_all(const struct lxcfs_host *host)
 {
 	uint64_t numbers[HANDLES_MAX];
 
-	lock();
+	probe_lock(&probe.lock);
 	for (size_t index = 0; index < HANDLES_MAX; index++) {
 		numbers[index] = probe.handles[index].number;
 		probe.handles[index].woken = numbers[index] != 0;
 	}
-	unlock();
+	probe_unlock(&probe.lock);
 	for (size_t index = 0; index < HANDLES_MAX; index++)
 		if (numbers[index] != 0)
 			host->poll_wake(host, numbers[index]);
@@ -256,22 +246,22 @@ static void calm(uint64_t number)
 {
 	struct handle *handle;
 
-	lock();
+	probe_lock(&probe.lock);
 	handle = number ? find_handle(number) : NULL;
 	if (handle)
 		handle->woken = 0;
-	unlock();
+	probe_unlock(&probe.lock);
 }
 
 static void release_file(const struct lxcfs_request *request)
 {
 	struct handle *handle;
 
-	lock();
+	probe_lock(&probe.lock);
 	handle = request->handle ? find_handle(request->handle) : NULL;
 	if (handle)
 		*handle = (struct handle){0};
-	unlock();
+	probe_unlock(&probe.lock);
 	request->host->log(request->host, LXCFS_LOG_DEBUG, "handle %" PRIu64 " of %s is closed",
 			   request->handle, request->path);
 }

@@ -34,16 +34,6 @@ static struct node nodes[NODES_MAX] = {
 	{.path = "link", .mode = S_IFLNK | 0777, .text = "hello"},
 	{.path = "hidden", .mode = S_IFREG | 0444, .text = "hidden\n"}};
 
-static void lock(void)
-{
-	probe_lock(&nodes_lock);
-}
-
-static void unlock(void)
-{
-	probe_unlock(&nodes_lock);
-}
-
 /* The entry of this path, or NULL.  Under the lock. */
 static struct node *find_node(const char *path)
 {
@@ -58,11 +48,11 @@ static int32_t get_node(const char *path, struct node *copy)
 {
 	const struct node *node;
 
-	lock();
+	probe_lock(&nodes_lock);
 	node = find_node(path);
 	if (node)
 		*copy = *node;
-	unlock();
+	probe_unlock(&nodes_lock);
 	return node ? 0 : -ENOENT;
 }
 
@@ -143,9 +133,9 @@ static int32_t read_directory(const struct lxcfs_request *request,
 
 	if (host_path(request->path, name))
 		return host->host_directory(request, name, directory);
-	lock();
+	probe_lock(&nodes_lock);
 	memcpy(copies, nodes, sizeof(copies));
-	unlock();
+	probe_unlock(&nodes_lock);
 	for (size_t index = 0; index < NODES_MAX && result == 0; index++) {
 		const char *entry = entry_name(request->path, copies[index].path);
 
@@ -201,17 +191,18 @@ static int32_t write_node(const struct lxcfs_request *request, const char *data,
 
 	if (length >= TEXT_BYTES)
 		return lxcfs_fail(request, -EFBIG, "%" PRIu32 " bytes have no room", length);
-	lock();
+	probe_lock(&nodes_lock);
 	node = find_node(request->path);
 	if (node && S_ISREG(node->mode)) {
 		memcpy(node->text, data, length);
 		node->text[length] = '\0';
 		result = 0;
 	}
-	unlock();
+	probe_unlock(&nodes_lock);
 	return result;
 }
 
+/* Under the lock. */
 static int is_directory(const char *path, size_t length)
 {
 	for (size_t index = 0; index < NODES_MAX; index++)
@@ -252,9 +243,9 @@ static int32_t make_directory(const struct lxcfs_request *request, uint32_t mode
 		return -EPERM;
 	if (strlen(request->path) >= PATH_BYTES)
 		return -ENAMETOOLONG;
-	lock();
+	probe_lock(&nodes_lock);
 	result = add_directory(request, mode);
-	unlock();
+	probe_unlock(&nodes_lock);
 	return result;
 }
 
@@ -280,9 +271,9 @@ static int32_t remove_directory(const struct lxcfs_request *request)
 {
 	int32_t result;
 
-	lock();
+	probe_lock(&nodes_lock);
 	result = drop_directory(request->path);
-	unlock();
+	probe_unlock(&nodes_lock);
 	return result;
 }
 
@@ -291,7 +282,7 @@ static int32_t set_attributes(const struct lxcfs_request *request,
 {
 	struct node *node;
 
-	lock();
+	probe_lock(&nodes_lock);
 	node = find_node(request->path);
 	if (node && attributes->valid & LXCFS_ATTRIBUTE_MODE)
 		node->mode = (node->mode & S_IFMT) | (attributes->mode & 07777);
@@ -299,7 +290,7 @@ static int32_t set_attributes(const struct lxcfs_request *request,
 		node->uid = attributes->uid;
 	if (node && attributes->valid & LXCFS_ATTRIBUTE_GID)
 		node->gid = attributes->gid;
-	unlock();
+	probe_unlock(&nodes_lock);
 	return node ? 0 : -EPERM;
 }
 

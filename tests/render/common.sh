@@ -12,6 +12,13 @@ hosts=$source_folder/tests/hosts
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 
+for plugin in cpuinfo diskstats meminfo stat swaps sysfs_cpu uptime; do
+	if [ ! -f "plugins/$plugin/.libs/$plugin.so" ]; then
+		printf '1..0 # SKIP configured without the plugin %s\n' "$plugin"
+		exit 0
+	fi
+done
+
 # The loader takes no plugin that others could write: their modes must not depend on the umask.
 mkdir -m 0755 "$work/plugins"
 install -m 0755 plugins/*/.libs/*.so "$work/plugins"

@@ -35,24 +35,27 @@ compare() {
 works() {
 	local host=$1 container=$2 file=$3
 
-	render_container "$host" "$container" "$file" && [ ! -s "$work/messages" ] || {
+	if ! render_container "$host" "$container" "$file" || [ -s "$work/messages" ]; then
 		cat "$work/messages"
 		return 1
-	}
+	fi
 	sort_listing "$file"
 	compare "$(golden_of "$host" "$container" "$file")"
+}
+
+said() {
+	grep -F -- "$1" "$work/messages" >"$work/found"
 }
 
 # The host's file is shown, and the log says why.
 falls_back() {
 	local host=$1 container=$2 file=$3 text=$4
 
-	render_container "$host" "$container" "$file" && grep -F -- "$text" "$work/messages" \
-		>"$work/found" || {
+	if ! render_container "$host" "$container" "$file" || ! said "$text"; then
 		printf 'expected on stderr: %s\n' "$text"
 		cat "$work/messages"
 		return 1
-	}
+	fi
 	diff -u -- "$hosts/$host/$file" "$work/output"
 }
 
@@ -63,11 +66,11 @@ fails() {
 		printf 'exit status 0\n'
 		return 1
 	fi
-	[ ! -s "$work/output" ] && grep -F -- "$text" "$work/messages" >"$work/found" || {
+	if [ -s "$work/output" ] || ! said "$text"; then
 		printf 'expected on stderr, and nothing on stdout: %s\n' "$text"
 		cat "$work/messages" "$work/output"
 		return 1
-	}
+	fi
 }
 
 main() {
