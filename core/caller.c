@@ -340,6 +340,17 @@ void caller_release(struct caller *caller)
 	*caller = (struct caller){.container = NULL};
 }
 
+int caller_event_fd(const struct caller_resolver *resolver)
+{
+	return container_cache_event_fd(resolver->containers);
+}
+
+void caller_take_events(struct caller_resolver *resolver)
+{
+	if (container_cache_take_events(resolver->containers))
+		namespaces_sweep(resolver->namespaces);
+}
+
 /* ---- opening ---- */
 
 static int open_parts(struct caller_resolver *resolver, unsigned limit)

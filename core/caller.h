@@ -50,4 +50,11 @@ int caller_identify(struct caller_resolver *resolver, uint32_t tid, enum identit
 		    struct arena *arena, struct caller *caller);
 void caller_release(struct caller *caller);
 
+/*
+ * Becomes readable when what is remembered of some container may be of no use any more; -1: never.  Then
+ * caller_take_events() lets go of it, so that the kernel can free the cgroup.
+ */
+int caller_event_fd(const struct caller_resolver *resolver);
+void caller_take_events(struct caller_resolver *resolver);
+
 #endif

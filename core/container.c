@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@ struct entry {
 	struct entry *older;
 	struct entry *newer;
 	uint64_t hash;
+	int watch; /* of its cgroup.events in inotify_fd; -1: none */
 	struct container *container;
 };
 
@@ -32,7 +34,8 @@ struct container_cache {
 	pthread_mutex_t lock;
 	unsigned limit;
 	unsigned count;
-	time_t swept; /* CLOCK_MONOTONIC */
+	time_t swept;   /* CLOCK_MONOTONIC */
+	int inotify_fd; /* tells of unified cgroups that became empty */
 	struct entry *oldest;
 	struct entry *newest;
 	struct entry *buckets[BUCKETS];
@@ -161,13 +164,31 @@ void container_cleanup(struct container **container)
 	container_put(*container);
 }
 
-bool container_is_alive(const struct container *container)
+/* Whether the kernel says that no process is left in it or below: on the unified hierarchy only. */
+static bool is_empty(const struct container *container, unsigned index)
+{
+	struct arena arena = {0};
+	struct lxcfs_text text;
+	uint64_t populated = 1;
+
+	if (container->hostfs->hierarchies.items[index].version != LXCFS_CGROUP_V2)
+		return false;
+	if (hostfs_read_at(container->directory[index], "cgroup.events", &arena, &text) == 0)
+		lxcfs_find_number(text, "populated", &populated);
+	arena_free(&arena);
+	return populated == 0;
+}
+
+bool container_is_used(const struct container *container)
 {
 	for (unsigned index = 0; index < HIERARCHY_MAX; index++) {
+		if (container->directory[index] < 0)
+			continue;
 		/* A directory that was removed has no files any more. */
-		if (container->directory[index] >= 0 &&
-		    faccessat(container->directory[index], "cgroup.procs", F_OK, 0) != 0 &&
+		if (faccessat(container->directory[index], "cgroup.procs", F_OK, 0) != 0 &&
 		    errno == ENOENT)
+			return false;
+		if (is_empty(container, index))
 			return false;
 	}
 	return true;
@@ -259,6 +280,8 @@ int container_cache_new(const struct hostfs *hostfs, unsigned limit,
 		return -ENOMEM;
 	cache->hostfs = hostfs;
 	cache->limit = limit;
+	/* Without it empty cgroups are found when the next container is seen. */
+	cache->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	pthread_mutex_init(&cache->lock, NULL);
 	*created = cache;
 	return 0;
@@ -287,6 +310,28 @@ static void unlink_entry(struct container_cache *cache, struct entry *entry)
 		cache->newest = entry->older;
 }
 
+static bool watch_is_shared(const struct container_cache *cache, const struct entry *entry)
+{
+	const struct entry *other = cache->oldest;
+
+	while (other && (other == entry || other->watch != entry->watch))
+		other = other->newer;
+	return other != NULL;
+}
+
+/* The unified cgroup of a container tells when its last process is gone. */
+static int add_watch(struct container_cache *cache, const struct container *container)
+{
+	int unified = hierarchies_find(&cache->hostfs->hierarchies, LXCFS_CGROUP_UNIFIED);
+	char path[64];
+
+	if (unified < 0 || container_depth(container, unified) == 0)
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/cgroup.events",
+		 container->directory[unified]);
+	return inotify_add_watch(cache->inotify_fd, path, IN_MODIFY);
+}
+
 static unsigned *group_of(struct container_cache *cache, const struct container *container)
 {
 	return &cache->groups[container->group % GROUPS];
@@ -299,6 +344,8 @@ static void remove_entry(struct container_cache *cache, struct entry *entry)
 	while (*link != entry)
 		link = &(*link)->bucket_next;
 	*link = entry->bucket_next;
+	if (entry->watch >= 0 && !watch_is_shared(cache, entry))
+		inotify_rm_watch(cache->inotify_fd, entry->watch);
 	unlink_entry(cache, entry);
 	(*group_of(cache, entry->container))--;
 	cache->count--;
@@ -312,6 +359,8 @@ void container_cache_free(struct container_cache *cache)
 		return;
 	while (cache->oldest)
 		remove_entry(cache, cache->oldest);
+	if (cache->inotify_fd >= 0)
+		close(cache->inotify_fd);
 	pthread_mutex_destroy(&cache->lock);
 	free(cache);
 }
@@ -322,7 +371,7 @@ static void sweep_locked(struct container_cache *cache)
 
 	for (struct entry *entry = cache->oldest; entry; entry = next) {
 		next = entry->newer;
-		if (!container_is_alive(entry->container))
+		if (!container_is_used(entry->container))
 			remove_entry(cache, entry);
 	}
 }
@@ -332,6 +381,49 @@ void container_cache_sweep(struct container_cache *cache)
 	pthread_mutex_lock(&cache->lock);
 	sweep_locked(cache);
 	pthread_mutex_unlock(&cache->lock);
+}
+
+int container_cache_event_fd(const struct container_cache *cache)
+{
+	return cache->inotify_fd;
+}
+
+static bool drop_empty(struct container_cache *cache, int watch)
+{
+	struct entry *next;
+	bool dropped = false;
+
+	pthread_mutex_lock(&cache->lock);
+	for (struct entry *entry = cache->oldest; entry; entry = next) {
+		next = entry->newer;
+		if (entry->watch != watch || container_is_used(entry->container))
+			continue;
+		remove_entry(cache, entry);
+		dropped = true;
+	}
+	pthread_mutex_unlock(&cache->lock);
+	return dropped;
+}
+
+bool container_cache_take_events(struct container_cache *cache)
+{
+	bool dropped = false;
+	union {
+		struct inotify_event event;
+		char bytes[4096];
+	} buffer;
+	ssize_t length;
+
+	while ((length = read(cache->inotify_fd, &buffer, sizeof(buffer))) > 0) {
+		for (ssize_t offset = 0; offset < length;) {
+			const struct inotify_event *event =
+				(const struct inotify_event *)(buffer.bytes + offset);
+
+			dropped |= drop_empty(cache, event->wd);
+			offset += (ssize_t)sizeof(*event) + event->len;
+		}
+	}
+	return dropped;
 }
 
 static void sweep_seldom(struct container_cache *cache)
@@ -416,6 +508,7 @@ static void keep(struct container_cache *cache, const struct cgroup_paths *bound
 	atomic_fetch_add(&container->references, 1);
 	entry->hash = hash;
 	entry->container = container;
+	entry->watch = add_watch(cache, container);
 	entry->bucket_next = cache->buckets[hash % BUCKETS];
 	cache->buckets[hash % BUCKETS] = entry;
 	link_newest(cache, entry);

@@ -48,10 +48,17 @@ int container_cache_new(const struct hostfs *hostfs, unsigned limit,
 			struct container_cache **cache);
 void container_cache_free(struct container_cache *cache);
 /*
- * Drop cached containers whose cgroup was removed: their descriptors pin what the kernel would free.
- * Happens by itself, at most once a second, when a new container is seen.
+ * Drop cached containers whose cgroup was removed or, in the unified hierarchy, is empty: their
+ * descriptors pin what the kernel would free.  Happens by itself, at most once a second, when a new
+ * container is seen.
  */
 void container_cache_sweep(struct container_cache *cache);
+/*
+ * Becomes readable when a unified cgroup may have become empty; then let the cache take the events.  -1
+ * where the kernel cannot tell.  The second function returns whether a container was dropped.
+ */
+int container_cache_event_fd(const struct container_cache *cache);
+bool container_cache_take_events(struct container_cache *cache);
 
 /*
  * The container of these boundary paths; a new reference.  `group` is the same for all containers that
@@ -60,8 +67,8 @@ void container_cache_sweep(struct container_cache *cache);
  */
 int container_get(struct container_cache *cache, const struct cgroup_paths *boundary,
 		  uint64_t group, struct container **container);
-/* Whether its cgroups are still there. */
-bool container_is_alive(const struct container *container);
+/* Whether its cgroups are still there and, as far as the kernel tells, not empty. */
+bool container_is_used(const struct container *container);
 void container_put(struct container *container);
 void container_cleanup(struct container **container);
 

@@ -102,7 +102,27 @@ bool namespaces_find(struct namespaces *namespaces, uint64_t inode, struct names
 	return entry != NULL;
 }
 
-static void sweep(struct namespaces *namespaces)
+static void sweep_locked(struct namespaces *namespaces)
+{
+	for (size_t bucket = 0; bucket < BUCKETS; bucket++) {
+		struct entry *next;
+
+		for (struct entry *entry = namespaces->buckets[bucket]; entry; entry = next) {
+			next = entry->next;
+			if (entry->root && !container_is_used(entry->root))
+				remove_entry(namespaces, entry);
+		}
+	}
+}
+
+void namespaces_sweep(struct namespaces *namespaces)
+{
+	pthread_rwlock_wrlock(&namespaces->lock);
+	sweep_locked(namespaces);
+	pthread_rwlock_unlock(&namespaces->lock);
+}
+
+static void sweep_seldom(struct namespaces *namespaces)
 {
 	struct timespec now;
 
@@ -110,15 +130,7 @@ static void sweep(struct namespaces *namespaces)
 	if (now.tv_sec - namespaces->swept < SWEEP_SECONDS)
 		return;
 	namespaces->swept = now.tv_sec;
-	for (size_t bucket = 0; bucket < BUCKETS; bucket++) {
-		struct entry *next;
-
-		for (struct entry *entry = namespaces->buckets[bucket]; entry; entry = next) {
-			next = entry->next;
-			if (entry->root && !container_is_alive(entry->root))
-				remove_entry(namespaces, entry);
-		}
-	}
+	sweep_locked(namespaces);
 }
 
 /* The least recently used entry of the group that holds most. */
@@ -173,7 +185,7 @@ void namespaces_remember(struct namespaces *namespaces, uint64_t inode, int fd,
 	older = find(namespaces, inode);
 	if (older)
 		remove_entry(namespaces, older);
-	sweep(namespaces);
+	sweep_seldom(namespaces);
 	if (namespaces->count >= namespaces->limit)
 		evict(namespaces);
 	entry->next = *bucket_of(namespaces, inode);

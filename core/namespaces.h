@@ -4,7 +4,7 @@
  *
  * An entry holds a descriptor of its namespace: as long as it is there the inode number that it is found
  * by cannot be given to another one.  Such a descriptor pins dead cgroups, so entries go when the
- * cgroup at the root of the namespace is removed.  Bounded as containers are; any thread.
+ * cgroup at the root of the namespace is removed or empty.  Bounded as containers are; any thread.
  */
 #ifndef LXCFS_CORE_NAMESPACES_H
 #define LXCFS_CORE_NAMESPACES_H
@@ -36,5 +36,7 @@ bool namespaces_find(struct namespaces *namespaces, uint64_t inode, struct names
  */
 void namespaces_remember(struct namespaces *namespaces, uint64_t inode, int fd,
 			 const struct namespace_facts *facts, struct container *root);
+/* Drop those whose root is not used any more; happens by itself now and then when one is remembered. */
+void namespaces_sweep(struct namespaces *namespaces);
 
 #endif

@@ -321,8 +321,10 @@ static void obey(struct worker *worker, const struct message *message)
 /* Until the mount is gone.  Without a keeper the worker goes on serving. */
 static void control(struct worker *worker)
 {
+	struct caller_resolver *resolver = worker->server.resolver;
 	struct pollfd fds[] = {{.fd = worker->ended, .events = POLLIN},
-			       {.fd = WORKER_CHANNEL_FD, .events = POLLIN}};
+			       {.fd = WORKER_CHANNEL_FD, .events = POLLIN},
+			       {.fd = caller_event_fd(resolver), .events = POLLIN}};
 	bool retired = false;
 
 	while (!(fds[0].revents & POLLIN)) {
@@ -331,8 +333,11 @@ static void control(struct worker *worker)
 		int result;
 
 		fds[1].revents = 0;
-		if (poll(fds, 2, retired ? RECLAIM_MILLISECONDS : -1) < 0 && errno != EINTR)
+		fds[2].revents = 0;
+		if (poll(fds, 3, retired ? RECLAIM_MILLISECONDS : -1) < 0 && errno != EINTR)
 			return;
+		if (fds[2].revents)
+			caller_take_events(resolver);
 		retired = quiescence_reclaim(worker->server.quiescence);
 		if (!fds[1].revents)
 			continue;
