@@ -263,6 +263,9 @@ static int run(struct render *render)
 	}
 	content_begin_for(&render->thread, &target, &caller,
 			  config_policy(render->thread.catalog->config, caller.container->name), 0);
+	/* Without a container named, it is the host that asks. */
+	if (render->thread.caller.container->host && render->init_pid == 0)
+		render->thread.request.shown.flags |= LXCFS_REQUEST_HOST;
 	result = content_open(&render->thread, &target, 0);
 	if (result == 0 && S_ISDIR(attributes.st_mode))
 		result = print_listing(render, &target);

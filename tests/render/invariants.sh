@@ -28,19 +28,16 @@ render_all() {
 
 # Every file is text, and its last line is whole.
 check_bytes() {
-	local shown status=0
+	local status=0
 
-	for shown in "$work"/shown/*; do
-		[ -s "$shown" ] || continue
-		[ "$(tail -c 1 "$shown" | tr '\n' x)" = x ] || {
-			printf '%s: does not end with a newline\n' "${shown##*/}"
-			status=1
-		}
-		[ "$(tr -d '\000' <"$shown" | wc -c)" = "$(wc -c <"$shown")" ] || {
-			printf '%s: has a NUL byte\n' "${shown##*/}"
-			status=1
-		}
-	done
+	if [ -n "$(tail -q -c 1 "$work"/shown/* | tr -d '\n')" ]; then
+		printf 'a file does not end with a newline\n'
+		status=1
+	fi
+	if [ "$(cat "$work"/shown/* | tr -d '\000' | wc -c)" != "$(cat "$work"/shown/* | wc -c)" ]; then
+		printf 'a file has a NUL byte\n'
+		status=1
+	fi
 	return $status
 }
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define _XOPEN_SOURCE 700 /* strdup, S_IFDIR; compiled as strict C99 with the plugins */
+
 #include "fakehost.h"
 
 #include <errno.h>
@@ -106,6 +108,7 @@ static void set_file(struct fakehost *fake, const char *path, const char *text, 
 	}
 	file->text = text;
 	file->mode = mode;
+	file->error = 0;
 }
 
 void fakehost_set_file(struct fakehost *fake, const char *path, const char *text)
@@ -121,6 +124,12 @@ void fakehost_set_link(struct fakehost *fake, const char *path, const char *targ
 void fakehost_set_mode(struct fakehost *fake, const char *path, uint32_t mode)
 {
 	find_file(fake, path)->mode = mode;
+}
+
+void fakehost_set_error(struct fakehost *fake, const char *path, int32_t error)
+{
+	fakehost_set_file(fake, path, "");
+	find_file(fake, path)->error = error;
 }
 
 static void cgroup_path(char *path, size_t size, const char *controller, const char *file)
@@ -141,6 +150,8 @@ static int32_t read_file(struct fakehost *fake, const char *path, struct lxcfs_t
 {
 	const struct fakehost_file *file = find_file(fake, path);
 
+	if (file && file->error != 0)
+		return file->error;
 	if (!file || !file->text || !S_ISREG(file->mode))
 		return -ENOENT;
 	text->data = file->text;
@@ -304,6 +315,58 @@ void fakehost_drop_state(struct fakehost *fake)
 	fake->state_version = 0;
 }
 
+static void fake_poll_wake(const struct lxcfs_host *host, uint64_t handle)
+{
+	(void)handle;
+	fake_of(host)->wake_ups++;
+}
+
+static int32_t fake_timer_start(const struct lxcfs_host *host, uint64_t period,
+				lxcfs_timer_function function, void *argument, uint64_t *id)
+{
+	(void)argument;
+	assert_true(period >= 1000000);
+	assert_true(function != NULL);
+	*id = ++fake_of(host)->timers_started;
+	return 0;
+}
+
+static void fake_timer_stop(const struct lxcfs_host *host, uint64_t id)
+{
+	struct fakehost *fake = fake_of(host);
+
+	assert_in_range(id, 1, fake->timers_started);
+	fake->timers_stopped++;
+}
+
+void fakehost_see(struct fakehost *fake, const char *list, uint32_t numbering)
+{
+	uint32_t count = 0;
+
+	while (*list) {
+		char *end;
+		unsigned long first = strtoul(list, &end, 10);
+		unsigned long last = *end == '-' ? strtoul(end + 1, &end, 10) : first;
+
+		for (unsigned long cpu = first; cpu <= last; cpu++) {
+			assert_true(count < FAKEHOST_CPUS);
+			fake->seen_physical[count] = (uint32_t)cpu;
+			fake->seen_shown[count] =
+				numbering == LXCFS_CPU_NUMBERS_PHYSICAL ? (uint32_t)cpu : count;
+			count++;
+		}
+		list = *end == ',' ? end + 1 : end;
+	}
+	fake->seen = (struct lxcfs_cpu_view){
+		.size = sizeof(fake->seen),
+		.count = count,
+		.numbering = numbering,
+		.physical = fake->seen_physical,
+		.shown = fake->seen_shown,
+	};
+	fake->cpu_view = &fake->seen;
+}
+
 /* ---- the fake ---- */
 
 struct fakehost *fakehost_new(uint32_t cgroup_version)
@@ -332,6 +395,9 @@ struct fakehost *fakehost_new(uint32_t cgroup_version)
 		.memory_view = fake_memory_view,
 		.age = fake_age,
 		.state_update = fake_state_update,
+		.poll_wake = fake_poll_wake,
+		.timer_start = fake_timer_start,
+		.timer_stop = fake_timer_stop,
 	};
 	fake->cgroup_version = cgroup_version;
 	fake->output = (struct lxcfs_output){.size = sizeof(fake->output), .host = &fake->host};
@@ -340,6 +406,8 @@ struct fakehost *fakehost_new(uint32_t cgroup_version)
 	fake->plugin = lxcfs_plugin_init(&fake->host);
 	assert_non_null(fake->plugin);
 	assert_int_equal(fake->plugin->threads, LXCFS_THREADS_PARALLEL);
+	if (fake->plugin->start)
+		assert_int_equal(fake->plugin->start(&fake->host, &fake->request.instance), 0);
 	return fake;
 }
 
@@ -351,6 +419,8 @@ static void clear_directory(struct lxcfs_directory *directory)
 
 void fakehost_free(struct fakehost *fake)
 {
+	if (fake->plugin->stop)
+		fake->plugin->stop(&fake->host, fake->request.instance);
 	for (size_t index = 0; index < fake->file_count; index++)
 		free(fake->files[index].path);
 	clear_directory(&fake->directory);
@@ -364,6 +434,8 @@ static int32_t finish(struct fakehost *fake, int32_t result)
 {
 	if (result == 0)
 		result = fake->output.status;
+	if (fake->output.length > 0)
+		assert_null(memchr(fake->output.data, '\0', fake->output.length));
 	assert_int_equal(fake_output_grow(&fake->output, 1), 0);
 	fake->output.data[fake->output.length] = '\0';
 	return result;
@@ -406,6 +478,28 @@ int32_t fakehost_open(struct fakehost *fake, const char *path, uint32_t flags)
 {
 	begin(fake, path);
 	return fake->plugin->subtrees->open(&fake->request, flags);
+}
+
+void fakehost_expect(struct fakehost *fake, const char *text)
+{
+	assert_int_equal(fakehost_render(fake), 0);
+	assert_string_equal(fakehost_text(fake), text);
+}
+
+void fakehost_expect_path(struct fakehost *fake, const char *path, const char *text)
+{
+	assert_int_equal(fakehost_render_path(fake, path), 0);
+	assert_string_equal(fakehost_text(fake), text);
+}
+
+unsigned fakehost_count(const struct fakehost *fake, const char *part)
+{
+	unsigned count = 0;
+
+	for (const char *place = strstr(fakehost_text(fake), part); place;
+	     place = strstr(place + 1, part))
+		count++;
+	return count;
 }
 
 static int compare_names(const void *left, const void *right)

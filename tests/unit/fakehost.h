@@ -15,11 +15,13 @@
 
 #define FAKEHOST_FILES   4096
 #define FAKEHOST_ENTRIES 1024
+#define FAKEHOST_CPUS    4096
 
 struct fakehost_file {
 	char *path; /* of the host; of a cgroup: "cgroup/CONTROLLER/FILE" */
 	const char *text;
 	uint32_t mode;
+	int32_t error; /* what reading it gives; 0: the text */
 };
 
 struct lxcfs_directory {
@@ -47,6 +49,14 @@ struct fakehost {
 	uint32_t state_size;
 	uint32_t state_version;
 	unsigned state_updates;
+	/* The CPUs of fakehost_see(). */
+	struct lxcfs_cpu_view seen;
+	uint32_t seen_physical[FAKEHOST_CPUS];
+	uint32_t seen_shown[FAKEHOST_CPUS];
+	/* Timers and wake-ups are only counted. */
+	unsigned timers_started;
+	unsigned timers_stopped;
+	unsigned wake_ups;
 	/* The last answer. */
 	struct lxcfs_output output;
 	struct lxcfs_directory directory;
@@ -63,6 +73,11 @@ void fakehost_set_link(struct fakehost *fake, const char *path, const char *targ
 void fakehost_set_cgroup_file(struct fakehost *fake, const char *controller, const char *file,
 			      const char *text);
 void fakehost_set_mode(struct fakehost *fake, const char *path, uint32_t mode);
+/* Reading this file (of a cgroup: "cgroup/CONTROLLER/FILE") fails. */
+void fakehost_set_error(struct fakehost *fake, const char *path, int32_t error);
+
+/* The container sees these CPUs ("1-2,5") of the host, under LXCFS_CPU_NUMBERS_*. */
+void fakehost_see(struct fakehost *fake, const char *list, uint32_t numbering);
 
 /* Forget the plugin's state, as the host may. */
 void fakehost_drop_state(struct fakehost *fake);
@@ -80,6 +95,12 @@ int32_t fakehost_open(struct fakehost *fake, const char *path, uint32_t flags);
 int32_t fakehost_list(struct fakehost *fake, const char *path);
 /* The names of the listing, sorted, with a blank between. */
 void fakehost_listing(const struct fakehost *fake, char *text, size_t size);
+
+/* The answer is rendered without an error and is exactly this text. */
+void fakehost_expect(struct fakehost *fake, const char *text);
+void fakehost_expect_path(struct fakehost *fake, const char *path, const char *text);
+/* How often the text has this part. */
+unsigned fakehost_count(const struct fakehost *fake, const char *part);
 
 /* The number behind "KEY" and a colon in the rendered text; fails the test if there is none. */
 uint64_t fakehost_value(const struct fakehost *fake, const char *key);
