@@ -29,7 +29,7 @@ static void add_stat_rows(struct lxcfs_text text, struct cpulist *online)
 	uint64_t cpu;
 
 	while (lxcfs_next_line(&text, &line)) {
-		if (!lxcfs_next_word(&line, &word) || word.length <= 3 ||
+		if (!lxcfs_next_word(&line, &word) || word.length < 3 ||
 		    memcmp(word.data, "cpu", 3) != 0)
 			continue;
 		word.data += 3;
@@ -166,7 +166,8 @@ static int read_bandwidth_v1(struct rendering *rendering, unsigned level,
 {
 	int result = read_number(rendering, level, "cpu.cfs_quota_us", &bandwidth->quota);
 
-	if (result != 0)
+	bandwidth->period = 0;
+	if (result != 0 || bandwidth->quota == UINT64_MAX)
 		return result;
 	return read_number(rendering, level, "cpu.cfs_period_us", &bandwidth->period);
 }
@@ -177,10 +178,10 @@ static int read_bandwidth(struct rendering *rendering, unsigned level, struct ba
 			     ? read_bandwidth_v2(rendering, level, bandwidth)
 			     : read_bandwidth_v1(rendering, level, bandwidth);
 
+	if (result != 0 || bandwidth->quota == UINT64_MAX)
+		return result;
 	/* The kernel takes neither as a limit. */
-	if (result == 0 && (bandwidth->quota == 0 || bandwidth->period == 0))
-		return -EINVAL;
-	return result;
+	return bandwidth->quota != 0 && bandwidth->period != 0 ? 0 : -EINVAL;
 }
 
 static bool is_tighter(const struct bandwidth *bandwidth, const struct bandwidth *than)

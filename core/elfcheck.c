@@ -34,11 +34,17 @@ static const void *range(const struct image *image, uint64_t offset, uint64_t le
 	return image->data + offset;
 }
 
+/* The same for a table of structures, which lie where their members can be read. */
+static const void *table(const struct image *image, uint64_t offset, uint64_t length)
+{
+	return offset % sizeof(ElfW(Addr)) == 0 ? range(image, offset, length) : NULL;
+}
+
 static const ElfW(Phdr) * segments(const struct image *image)
 {
 	if (image->header->e_phentsize != sizeof(ElfW(Phdr)))
 		return NULL;
-	return range(image, image->header->e_phoff,
+	return table(image, image->header->e_phoff,
 		     (uint64_t)image->header->e_phnum * sizeof(ElfW(Phdr)));
 }
 
@@ -46,7 +52,7 @@ static const ElfW(Shdr) * sections(const struct image *image)
 {
 	if (image->header->e_shentsize != sizeof(ElfW(Shdr)))
 		return NULL;
-	return range(image, image->header->e_shoff,
+	return table(image, image->header->e_shoff,
 		     (uint64_t)image->header->e_shnum * sizeof(ElfW(Shdr)));
 }
 
@@ -86,7 +92,7 @@ static const char *check_flags(const struct image *image)
 
 		if (segment[index].p_type != PT_DYNAMIC)
 			continue;
-		entry = range(image, segment[index].p_offset, segment[index].p_filesz);
+		entry = table(image, segment[index].p_offset, segment[index].p_filesz);
 		for (; entry && count > 0 && entry->d_tag != DT_NULL; entry++, count--)
 			if (entry->d_tag == DT_FLAGS_1 && (entry->d_un.d_val & DF_1_NODELETE))
 				return "linked with -z nodelete: it could never be replaced";
@@ -96,7 +102,7 @@ static const char *check_flags(const struct image *image)
 
 static bool has_unique_symbol(const struct image *image, const ElfW(Shdr) * section)
 {
-	const ElfW(Sym) *symbol = range(image, section->sh_offset, section->sh_size);
+	const ElfW(Sym) *symbol = table(image, section->sh_offset, section->sh_size);
 	size_t count = section->sh_size / sizeof(*symbol);
 
 	for (size_t index = 0; symbol && index < count; index++)

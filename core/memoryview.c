@@ -26,7 +26,7 @@ struct memory_files {
 	const char *usage;
 	const char *swap_limit; /* v1: of memory and swap together; so with the usage */
 	const char *swap_usage;
-	const char *inherited_limit; /* key in memory.stat: the smallest limit up to the root */
+	const char *inherited_limit; /* keys in memory.stat: the limits that hold; NULL: none */
 	const char *inherited_swap_limit;
 };
 
@@ -46,14 +46,12 @@ static const struct memory_files files_v2 = {
 	.swap_usage = "memory.swap.current",
 };
 
-/* Everything that the rule needs of one container; absent values keep what they begin with. */
+/* Where the rule reads, and what it has found. */
 struct sources {
 	struct rendering *rendering;
 	const struct memory_files *files;
 	bool is_v1;
-	uint64_t limit; /* UINT64_MAX: none */
-	uint64_t swap_limit;
-	bool swap_limit_known;
+	struct host_memory host;
 };
 
 /* ---- reading ---- */
@@ -115,45 +113,32 @@ static int smallest_limit(struct rendering *rendering, const char *file, uint64_
 	return known ? 0 : -ENOENT;
 }
 
-/*
- * On v1 memory.stat tells the smallest limit too, also of ancestors beyond the root of the mount that
- * we read through.
- */
-static int apply_inherited(struct rendering *rendering, const char *key, uint64_t *limit)
+/* -ENOENT: memory.stat does not tell. */
+static int read_inherited(struct rendering *rendering, const char *key, uint64_t *limit)
 {
 	struct lxcfs_text text;
-	uint64_t bytes;
-	int result;
+	int result = rendering_cgroup_file(rendering, "memory", "memory.stat", &text);
 
-	if (!key)
-		return 0;
-	result = rendering_cgroup_file(rendering, "memory", "memory.stat", &text);
 	if (result != 0)
-		return rendering_is_absent(result) ? 0 : result;
-	if (lxcfs_find_number(text, key, &bytes))
-		*limit = lxcfs_minimum(*limit, bytes);
-	return 0;
+		return rendering_is_absent(result) ? -ENOENT : result;
+	return lxcfs_find_number(text, key, limit) ? 0 : -ENOENT;
 }
 
-static int read_limits(struct sources *sources)
+/*
+ * On v1 memory.stat tells the limit that the kernel enforces: it knows the ancestors beyond the root
+ * of the mount that we read through, and in older kernels those that limit only themselves
+ * (memory.use_hierarchy).  It is read for other numbers anyway.
+ */
+static int read_limit(const struct sources *sources, const char *file, const char *inherited,
+		      uint64_t *limit)
 {
-	const struct memory_files *files = sources->files;
-	int result = smallest_limit(sources->rendering, files->limit, &sources->limit);
+	int result = -ENOENT;
 
-	if (result == 0 || rendering_is_absent(result))
-		result = apply_inherited(sources->rendering, files->inherited_limit,
-					 &sources->limit);
-	if (result != 0)
-		return result;
-	result = smallest_limit(sources->rendering, files->swap_limit, &sources->swap_limit);
-	/* Without accounting of swap no such file is there, and no limit holds. */
+	if (inherited)
+		result = read_inherited(sources->rendering, inherited, limit);
 	if (rendering_is_absent(result))
-		return 0;
-	if (result != 0)
-		return result;
-	sources->swap_limit_known = true;
-	return apply_inherited(sources->rendering, files->inherited_swap_limit,
-			       &sources->swap_limit);
+		result = smallest_limit(sources->rendering, file, limit);
+	return result;
 }
 
 /* ---- the view ---- */
@@ -179,14 +164,22 @@ static int fill_usage(const struct sources *sources, struct lxcfs_memory_view *v
 }
 
 /*
- * A v1 limit is on memory and swap together, and is never below the one on memory: what is left for
- * swap is the difference to the memory that can be used at all.
+ * How much of the host's swap may be used.  A v1 limit is on memory and swap together, and is never
+ * below the one on memory: what is left for swap is the difference to the memory that can be used at
+ * all.  Without accounting of swap no limit holds.
  */
-static uint64_t swap_allowed(const struct sources *sources, uint64_t memory)
+static int read_swap_limit(const struct sources *sources, uint64_t memory, uint64_t *limit)
 {
-	if (!sources->swap_limit_known)
-		return UINT64_MAX;
-	return sources->is_v1 ? lxcfs_subtract(sources->swap_limit, memory) : sources->swap_limit;
+	int result = read_limit(sources, sources->files->swap_limit,
+				sources->files->inherited_swap_limit, limit);
+
+	if (rendering_is_absent(result)) {
+		*limit = UINT64_MAX;
+		return 0;
+	}
+	if (result == 0 && sources->is_v1)
+		*limit = lxcfs_subtract(*limit, memory);
+	return result;
 }
 
 static int fill_swap_usage(const struct sources *sources, struct lxcfs_memory_view *view)
@@ -204,39 +197,52 @@ static int fill_swap_usage(const struct sources *sources, struct lxcfs_memory_vi
 	return 0;
 }
 
-static int fill_swap(const struct sources *sources, const struct host_memory *host,
-		     struct lxcfs_memory_view *view)
+/* Where there is no swap, nothing need be asked about it. */
+static int fill_swap(const struct sources *sources, struct lxcfs_memory_view *view)
 {
+	uint64_t limit;
 	int result;
 
-	if (!sources->rendering->policy->swap)
+	if (!sources->rendering->policy->swap || sources->host.swap == 0)
 		return 0;
-	view->swap_total = lxcfs_minimum(host->swap, swap_allowed(sources, view->total));
+	result = read_swap_limit(sources, view->total, &limit);
+	if (result != 0)
+		return result;
+	view->swap_total = lxcfs_minimum(sources->host.swap, limit);
 	result = fill_swap_usage(sources, view);
-	if (result == 0 && view->flags == 0 && view->swap_total < host->swap)
+	if (view->flags == 0 && view->swap_total < sources->host.swap)
 		view->flags |= LXCFS_MEMORY_LIMITED;
 	return result;
 }
 
+static int fill_total(const struct sources *sources, struct lxcfs_memory_view *view)
+{
+	uint64_t limit = UINT64_MAX;
+	int result =
+		read_limit(sources, sources->files->limit, sources->files->inherited_limit, &limit);
+
+	if (result != 0 && !rendering_is_absent(result))
+		return result;
+	view->total = lxcfs_minimum(sources->host.memory, limit);
+	if (view->total < sources->host.memory)
+		view->flags |= LXCFS_MEMORY_LIMITED;
+	if (view->total < TOTAL_MIN)
+		view->total = TOTAL_MIN;
+	return 0;
+}
+
 static int fill_view(struct rendering *rendering, struct lxcfs_memory_view *view)
 {
-	struct sources sources = {.rendering = rendering, .limit = UINT64_MAX};
-	struct host_memory host;
-	int result = read_host(rendering, &host);
+	struct sources sources = {.rendering = rendering};
+	int result = read_host(rendering, &sources.host);
 
 	sources.is_v1 = rendering_cgroup_version(rendering, "memory") == LXCFS_CGROUP_V1;
 	sources.files = sources.is_v1 ? &files_v1 : &files_v2;
 	if (result == 0)
-		result = read_limits(&sources);
-	if (result != 0)
-		return result;
-	view->total = lxcfs_minimum(host.memory, sources.limit);
-	if (view->total < host.memory)
-		view->flags |= LXCFS_MEMORY_LIMITED;
-	if (view->total < TOTAL_MIN)
-		view->total = TOTAL_MIN;
-	result = fill_usage(&sources, view);
-	return result == 0 ? fill_swap(&sources, &host, view) : result;
+		result = fill_total(&sources, view);
+	if (result == 0)
+		result = fill_usage(&sources, view);
+	return result == 0 ? fill_swap(&sources, view) : result;
 }
 
 int memory_view_get(struct rendering *rendering, const struct lxcfs_memory_view **view)

@@ -124,19 +124,30 @@ static int enter(struct nodes *nodes, uint64_t offset)
 	return 0;
 }
 
+static bool record_is_sound(const struct node_record *record, uint64_t room)
+{
+	return room > sizeof(*record) && record->size > sizeof(*record) && record->size <= room &&
+	       record->size % 8 == 0 && memchr(record->name, '\0', record->size - sizeof(*record));
+}
+
+/* What a predecessor wrote past a broken record cannot be told apart any more: it goes. */
 static int load_records(struct nodes *nodes)
 {
 	uint64_t used = atomic_load(&nodes->header->used);
 	uint64_t offset = 0;
 
-	while (offset < used && used <= nodes->capacity) {
+	if (used > nodes->capacity)
+		used = nodes->capacity;
+	while (offset < used) {
 		const struct node_record *record = (struct node_record *)(nodes->records + offset);
-		int result = enter(nodes, offset);
 
-		if (result != 0)
-			return result;
+		if (!record_is_sound(record, used - offset))
+			break;
+		if (enter(nodes, offset) != 0)
+			return -ENOMEM;
 		offset += record->size;
 	}
+	atomic_store(&nodes->header->used, offset);
 	return 0;
 }
 

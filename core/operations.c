@@ -261,8 +261,9 @@ static int produce_listing(struct server_thread *thread, const struct target *ta
 
 /*
  * The text that this read is served from; the caller puts it.  Offset 0 makes a new one.  Other
- * offsets go on with the kept one, if it holds the numbers of the container that asks: descriptors can
- * be handed from one container to another.
+ * offsets go on with what this thread began, even if it has moved to another container since: two
+ * halves of two texts are no text.  What another thread began must hold the numbers of the container
+ * that asks: descriptors can be handed from one container to another.
  */
 static int get_snapshot(struct server_thread *thread, const struct target *target,
 			const struct asker *asker, uint64_t handle, uint64_t offset,
@@ -274,7 +275,8 @@ static int get_snapshot(struct server_thread *thread, const struct target *targe
 
 	if (offset != 0)
 		kept = snapshot_find(server->snapshots, handle, asker->tid);
-	if (kept && produce == produce_file && offset >= kept->length) {
+	if (kept && produce == produce_file &&
+	    (kept->tid == asker->tid || offset >= kept->length)) {
 		*snapshot = kept;
 		return 0;
 	}

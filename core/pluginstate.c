@@ -7,11 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
-
 #define SECTION_VERSION 1u
 #define CELL_BYTES      1024u
 #define PLUGIN_NAME_MAX 64u
+#define CONTENT_ALIGN   16u
 #define PRIVATE_BYTES   ((size_t)1 << 20)
 #define BUCKETS         4096u
 #define GROUPS          1024u
@@ -25,7 +24,7 @@ struct record {
 	struct container_key container;
 	char plugin[PLUGIN_NAME_MAX];
 	uint64_t group;
-	uint32_t capacity; /* bytes of each copy */
+	uint32_t capacity; /* bytes of each copy, a multiple of CONTENT_ALIGN */
 	_Atomic uint32_t current;
 	struct {
 		uint32_t size; /* 0: never filled */
@@ -33,7 +32,7 @@ struct record {
 	} copies[2];
 };
 
-#define CONTENT_OFFSET ((sizeof(struct record) + 15) / 16 * 16)
+#define CONTENT_OFFSET ((sizeof(struct record) + CONTENT_ALIGN - 1) / CONTENT_ALIGN * CONTENT_ALIGN)
 
 struct section_header {
 	uint32_t size;
@@ -54,6 +53,7 @@ struct entry {
 
 struct plugin_state {
 	pthread_mutex_t lock;
+	pthread_cond_t unused; /* an entry has no users any more */
 	void *private_memory;
 	unsigned char *cells;
 	size_t cell_count;
@@ -153,11 +153,24 @@ static void remove_entry(struct plugin_state *state, struct entry *entry)
 	free(entry);
 }
 
+static struct entry *find(struct plugin_state *state, const struct container_key *container,
+			  const char *plugin)
+{
+	struct entry *entry = state->buckets[hash_of(container, plugin)];
+
+	while (entry && (memcmp(&entry->record->container, container, sizeof(*container)) != 0 ||
+			 strcmp(entry->record->plugin, plugin) != 0))
+		entry = entry->bucket_next;
+	return entry;
+}
+
 static bool record_is_sound(const struct plugin_state *state, const struct record *record,
 			    size_t cell)
 {
 	return record->cells > 0 && record->cells <= state->cell_count - cell &&
-	       record->capacity <= PLUGIN_STATE_MAX &&
+	       record->capacity <= PLUGIN_STATE_MAX && record->capacity % CONTENT_ALIGN == 0 &&
+	       atomic_load(&record->current) <= 1 && record->copies[0].size <= record->capacity &&
+	       record->copies[1].size <= record->capacity &&
 	       record->plugin[PLUGIN_NAME_MAX - 1] == '\0' &&
 	       CONTENT_OFFSET + 2 * (size_t)record->capacity <= (size_t)record->cells * CELL_BYTES;
 }
@@ -175,7 +188,8 @@ static int load(struct plugin_state *state)
 			continue;
 		}
 		cell += record->cells;
-		if (kind == RECORD_RELEASING)
+		/* Two of one container: the worker died while it made room for a larger layout. */
+		if (kind == RECORD_RELEASING || find(state, &record->container, record->plugin))
 			release_record(record);
 		else if (!enter(state, record))
 			return -ENOMEM;
@@ -206,6 +220,7 @@ int plugin_state_open(const struct state *state, struct plugin_state **opened)
 	if (!plugin_state)
 		return -ENOMEM;
 	pthread_mutex_init(&plugin_state->lock, NULL);
+	pthread_cond_init(&plugin_state->unused, NULL);
 	if (!state)
 		plugin_state->private_memory = calloc(1, length);
 	section =
@@ -235,20 +250,10 @@ void plugin_state_free(struct plugin_state *plugin_state)
 		free(plugin_state->oldest);
 		plugin_state->oldest = next;
 	}
+	pthread_cond_destroy(&plugin_state->unused);
 	pthread_mutex_destroy(&plugin_state->lock);
 	free(plugin_state->private_memory);
 	free(plugin_state);
-}
-
-static struct entry *find(struct plugin_state *state, const struct container_key *container,
-			  const char *plugin)
-{
-	struct entry *entry = state->buckets[hash_of(container, plugin)];
-
-	while (entry && (memcmp(&entry->record->container, container, sizeof(*container)) != 0 ||
-			 strcmp(entry->record->plugin, plugin) != 0))
-		entry = entry->bucket_next;
-	return entry;
 }
 
 /* The first cell of a free run of this length from `from` on, or cell_count. */
@@ -309,10 +314,18 @@ static struct record *allocate_cells(struct plugin_state *state, size_t wanted)
 	}
 }
 
-static struct entry *create(struct plugin_state *state, const struct container_key *container,
-			    uint64_t group, const char *plugin, uint32_t size)
+static unsigned char *content(const struct record *record, uint32_t copy)
 {
-	size_t cells = (CONTENT_OFFSET + 2 * (size_t)size + CELL_BYTES - 1) / CELL_BYTES;
+	return (unsigned char *)record + CONTENT_OFFSET + (size_t)copy * record->capacity;
+}
+
+/* `old`: the smaller record that this one replaces, or NULL. */
+static struct entry *create(struct plugin_state *state, const struct container_key *container,
+			    uint64_t group, const char *plugin, uint32_t size,
+			    const struct record *old)
+{
+	uint32_t capacity = (size + CONTENT_ALIGN - 1) / CONTENT_ALIGN * CONTENT_ALIGN;
+	size_t cells = (CONTENT_OFFSET + 2 * (size_t)capacity + CELL_BYTES - 1) / CELL_BYTES;
 	struct record *record = allocate_cells(state, cells);
 	struct entry *entry;
 
@@ -324,23 +337,39 @@ static struct entry *create(struct plugin_state *state, const struct container_k
 	record->cells = (uint32_t)cells;
 	record->container = *container;
 	record->group = group;
-	record->capacity = size;
+	record->capacity = capacity;
 	memcpy(record->plugin, plugin, strlen(plugin) + 1);
+	if (old) {
+		uint32_t current = atomic_load(&old->current);
+
+		memcpy(content(record, 0), content(old, current), old->copies[current].size);
+		record->copies[0].version = old->copies[current].version;
+		record->copies[0].size = old->copies[current].size;
+	}
 	entry = enter(state, record);
 	if (entry)
 		atomic_store(&record->state, RECORD_USED);
 	return entry;
 }
 
-static unsigned char *content(const struct record *record, uint32_t copy)
+/*
+ * Replace a record that is too small for a new layout.  Both are there for a moment, with the same
+ * content: a worker that dies in it loses nothing.
+ */
+static struct entry *enlarge(struct plugin_state *state, struct entry *entry, uint32_t size)
 {
-	return (unsigned char *)record + CONTENT_OFFSET + (size_t)copy * record->capacity;
+	const struct record *old = entry->record;
+	struct entry *larger;
+
+	entry->users++;
+	larger = create(state, &old->container, old->group, old->plugin, size, old);
+	entry->users--;
+	if (larger)
+		remove_entry(state, entry);
+	return larger;
 }
 
-/*
- * The entry to update, marked as in use.  A record that is too small for the new layout is replaced by a
- * larger one with the old content.
- */
+/* The entry to update, marked as in use. */
 static struct entry *acquire(struct plugin_state *state, const struct container_key *container,
 			     uint64_t group, const char *plugin, uint32_t size)
 {
@@ -348,25 +377,14 @@ static struct entry *acquire(struct plugin_state *state, const struct container_
 
 	pthread_mutex_lock(&state->lock);
 	entry = find(state, container, plugin);
-	if (entry && entry->record->capacity < size && entry->users == 0) {
-		/* Room for both layouts: the old content moves into the larger record. */
-		struct record old = *entry->record;
-		uint32_t current = atomic_load(&old.current);
-		uint32_t old_size = old.copies[current].size;
-		auto_free unsigned char *copy = malloc(old_size + 1U);
-
-		if (copy)
-			memcpy(copy, content(entry->record, current), old_size);
-		remove_entry(state, entry);
-		entry = create(state, container, group, plugin, size);
-		if (entry && copy && old_size <= size) {
-			memcpy(content(entry->record, 0), copy, old_size);
-			entry->record->copies[0].version = old.copies[current].version;
-			entry->record->copies[0].size = old_size;
-		}
-	} else if (!entry) {
-		entry = create(state, container, group, plugin, size);
+	while (entry && entry->record->capacity < size && entry->users != 0) {
+		pthread_cond_wait(&state->unused, &state->lock);
+		entry = find(state, container, plugin);
 	}
+	if (!entry)
+		entry = create(state, container, group, plugin, size, NULL);
+	else if (entry->record->capacity < size)
+		entry = enlarge(state, entry, size);
 	if (entry) {
 		entry->users++;
 		unlink_entry(state, entry);
@@ -384,8 +402,6 @@ static int update(struct record *record, uint32_t version, uint32_t size,
 	uint32_t before_size = record->copies[current].size;
 	int result;
 
-	if (record->capacity < size)
-		return -EAGAIN;
 	memset(content(record, other), 0, size);
 	result = function(before_size ? content(record, current) : NULL, before_size,
 			  before_size ? record->copies[current].version : 0, content(record, other),
@@ -414,7 +430,8 @@ int plugin_state_update(struct plugin_state *state, const struct container_key *
 	result = update(entry->record, version, size, function, argument);
 	pthread_mutex_unlock(&entry->lock);
 	pthread_mutex_lock(&state->lock);
-	entry->users--;
+	if (--entry->users == 0)
+		pthread_cond_broadcast(&state->unused);
 	pthread_mutex_unlock(&state->lock);
 	return result;
 }

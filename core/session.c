@@ -165,6 +165,24 @@ void session_close(struct server *server)
 	server->session = NULL;
 }
 
+/* A rendering that killed its workers is answered by on-fault (content.c); any other request fails. */
+static bool is_given_up(const struct server_thread *thread, const unsigned char *request)
+{
+	return fault_is_charged(thread) &&
+	       ((const struct fuse_in_header *)request)->opcode != FUSE_READ;
+}
+
+static void give_up(const struct server *server, const unsigned char *request)
+{
+	const struct fuse_in_header *given_up = (const struct fuse_in_header *)request;
+	const struct fuse_out_header reply = {
+		.len = sizeof(reply), .error = -EIO, .unique = given_up->unique};
+
+	log_error("a request of kind %u for node %llu ended %u workers; it fails", given_up->opcode,
+		  (unsigned long long)given_up->nodeid, FAULT_CHARGES_MAX);
+	(void)!write(server->fuse_fd, &reply, sizeof(reply));
+}
+
 /* Serve the request that lies in the thread's slot, and forget it. */
 static void serve_slot(struct server_thread *thread, size_t length)
 {
@@ -176,9 +194,13 @@ static void serve_slot(struct server_thread *thread, size_t length)
 		save_init(server, request, length);
 		mask_init(request);
 	}
-	fault_begin(thread);
-	fuse_session_process_buf(server->session, &buffer);
-	fault_end(thread);
+	if (is_given_up(thread, request)) {
+		give_up(server, request);
+	} else {
+		fault_begin(thread);
+		fuse_session_process_buf(server->session, &buffer);
+		fault_end(thread);
+	}
 	journal_clear(&server->journal, thread->slot);
 }
 

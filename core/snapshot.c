@@ -136,10 +136,15 @@ static void unlink_entry(struct shard *shard, struct entry *entry)
 		shard->newest = entry->older;
 }
 
+static size_t size_of(const struct entry *entry)
+{
+	return sizeof(*entry) + sizeof(*entry->snapshot) + entry->snapshot->length;
+}
+
 static void account(struct snapshot_store *store, const struct entry *entry, bool added)
 {
 	struct owner *owner = &store->owners[entry->owner];
-	size_t bytes = sizeof(*entry) + sizeof(*entry->snapshot) + entry->snapshot->length;
+	size_t bytes = size_of(entry);
 	size_t one = added ? 1 : (size_t)-1;
 	size_t size = added ? bytes : 0 - bytes;
 
@@ -181,28 +186,36 @@ static struct entry *oldest_of_owner(const struct shard *shard, uint32_t owner)
 	return NULL;
 }
 
-/*
- * Make room for one more entry of this owner.  A container over its share makes room from its own;
- * false when there is nothing of it near: then the new text is not kept.
- */
-static bool make_room(struct snapshot_store *store, struct shard *shard, uint32_t owner)
+static bool has_room(size_t count, size_t bytes, size_t more, size_t count_limit,
+		     size_t bytes_limit)
 {
-	struct owner *holds = &store->owners[owner];
+	return count < count_limit && bytes < bytes_limit && more <= bytes_limit - bytes;
+}
 
-	if (atomic_load(&holds->count) >= store->limits.container_count ||
-	    atomic_load(&holds->bytes) >= store->limits.container_bytes) {
-		struct entry *victim = oldest_of_owner(shard, owner);
+/*
+ * Make room for one more entry.  A container over its share makes room from its own; false when there
+ * is nothing of it near: then the new text is not kept.
+ */
+static bool make_room(struct snapshot_store *store, struct shard *shard, const struct entry *entry)
+{
+	const struct snapshot_limits *limits = &store->limits;
+	struct owner *holds = &store->owners[entry->owner];
+	size_t more = size_of(entry);
+
+	while (!has_room(atomic_load(&holds->count), atomic_load(&holds->bytes), more,
+			 limits->container_count, limits->container_bytes)) {
+		struct entry *victim = oldest_of_owner(shard, entry->owner);
 
 		if (!victim)
 			return false;
 		remove_entry(store, shard, victim);
 	}
-	if (atomic_load(&store->count) < store->limits.count &&
-	    atomic_load(&store->bytes) < store->limits.bytes)
-		return true;
-	if (!shard->oldest)
-		return false;
-	remove_entry(store, shard, shard->oldest);
+	while (!has_room(atomic_load(&store->count), atomic_load(&store->bytes), more,
+			 limits->count, limits->bytes)) {
+		if (!shard->oldest)
+			return false;
+		remove_entry(store, shard, shard->oldest);
+	}
 	return true;
 }
 
@@ -241,7 +254,7 @@ void snapshot_keep(struct snapshot_store *store, uint64_t handle, struct snapsho
 	entry->owner = owner_of(&snapshot->container);
 	pthread_mutex_lock(&shard->lock);
 	replace(store, shard, handle, snapshot->tid);
-	if (make_room(store, shard, entry->owner)) {
+	if (make_room(store, shard, entry)) {
 		atomic_fetch_add(&snapshot->references, 1);
 		bucket = bucket_of(shard, handle);
 		entry->bucket_next = *bucket;

@@ -71,7 +71,10 @@ int state_create(struct state *state)
 		close(fd);
 		return result;
 	}
-	return state_map(fd, state);
+	result = state_map(fd, state);
+	if (result != 0)
+		close(fd);
+	return result;
 }
 
 static int check(const struct state_header *header, size_t length)

@@ -211,5 +211,7 @@ void timers_stop_owner(struct timers *timers, const struct lxcfs_host *owner)
 	forget(timers, owner, 0);
 	while (timers->running == owner && !pthread_equal(pthread_self(), timers->thread))
 		pthread_cond_wait(&timers->changed, &timers->lock);
+	/* The last callback may have started another one. */
+	forget(timers, owner, 0);
 	pthread_mutex_unlock(&timers->lock);
 }

@@ -145,8 +145,15 @@ static int make_parents(struct tree *tree, const char *path, struct tree_node **
 		node = tree_find(tree, id);
 		if (node && (node->kind != NODE_DIRECTORY || strcmp(node->path, prefix) != 0))
 			return conflict(reason, path, node);
-		if (!node)
+		if (!node) {
+			const char *name = strrchr(prefix, '/');
+
+			/* A file of that name has another id. */
+			node = tree_child(tree, *parent, name ? name + 1 : prefix);
+			if (node)
+				return conflict(reason, path, node);
 			node = append(tree, id, NODE_DIRECTORY, prefix, *parent);
+		}
 		if (!node)
 			return -ENOMEM;
 		*parent = node;

@@ -133,6 +133,12 @@ static uint64_t swap_free(const struct memory *memory)
 	return lxcfs_subtract(memory->view->swap_total, memory->view->swap_usage);
 }
 
+/* Swap that is hidden, or was taken away, is not told of here either. */
+static uint64_t swap_cached(const struct memory *memory)
+{
+	return lxcfs_minimum(memory->counters[SWAP_CACHED], memory->view->swap_total);
+}
+
 /*
  * memory.stat is a little older than the usage.  What tools subtract from MemTotal together with
  * MemFree is kept below the usage, so that their "used" is never negative.
@@ -140,6 +146,12 @@ static uint64_t swap_free(const struct memory *memory)
 static uint64_t cached(const struct memory *memory)
 {
 	return lxcfs_minimum(memory->counters[FILE_CACHE], memory->used);
+}
+
+/* A part of `Cached`, which programs take out of it again. */
+static uint64_t shared(const struct memory *memory)
+{
+	return lxcfs_minimum(memory->counters[SHMEM], cached(memory));
 }
 
 static uint64_t slab_reclaimable(const struct memory *memory)
@@ -191,7 +203,7 @@ static const struct rule rules[] = {
 	VALUE("MemAvailable", available),
 	ZERO("Buffers"),
 	VALUE("Cached", cached),
-	COUNTER("SwapCached", SWAP_CACHED),
+	VALUE("SwapCached", swap_cached),
 	VALUE("Active", active),
 	VALUE("Inactive", inactive),
 	COUNTER("Active(anon)", ACTIVE_ANON),
@@ -213,7 +225,7 @@ static const struct rule rules[] = {
 	COUNTER("Writeback", FILE_WRITEBACK),
 	COUNTER("AnonPages", ANON),
 	COUNTER("Mapped", FILE_MAPPED),
-	COUNTER("Shmem", SHMEM),
+	VALUE("Shmem", shared),
 	VALUE("KReclaimable", slab_reclaimable),
 	COUNTER("Slab", SLAB),
 	VALUE("SReclaimable", slab_reclaimable),
@@ -359,6 +371,15 @@ static uint64_t host_value(struct lxcfs_text text, const char *name)
 	return UINT64_MAX;
 }
 
+/* A counter above all that the container can have is none: in the kernel it fell below zero. */
+static void bound_counters(struct memory *memory)
+{
+	uint64_t most = lxcfs_add(memory->view->total, memory->view->swap_total);
+
+	for (int counter = 0; counter < COUNTERS; counter++)
+		memory->counters[counter] = lxcfs_minimum(memory->counters[counter], most);
+}
+
 static void derive(struct memory *memory, struct lxcfs_text host)
 {
 	const uint64_t *counters = memory->counters;
@@ -453,13 +474,14 @@ static int32_t render(const struct lxcfs_request *request, struct lxcfs_output *
 		return lxcfs_fail(request, result, "the container's memory limits are not known");
 	if (memory.view->flags == 0) {
 		append_host_lines(output, memory.view, text);
-		return 0;
+	} else {
+		result = get_counters(request, memory.counters);
+		if (result != 0)
+			return result;
+		bound_counters(&memory);
+		derive(&memory, text);
+		append_lines(output, &memory, text);
 	}
-	result = get_counters(request, memory.counters);
-	if (result != 0)
-		return result;
-	derive(&memory, text);
-	append_lines(output, &memory, text);
 	if (output->length == 0)
 		return lxcfs_fail(request, -EIO, "the host's meminfo has no line that is known");
 	return 0;

@@ -7,8 +7,8 @@
  * passed, and the rest of that time as idle.  Where the kernel tells only the sum (v2), and for use
  * on CPUs that the container does not see, the time is spread evenly over the visible ones.
  *
- * A CPU that is taken away leaves its counters in `retired`, which the sum line goes on holding as
- * the kernel's does for a CPU that is off; a CPU that comes takes its share of them.
+ * A CPU that is taken away keeps its row, hidden: the sum line goes on holding it, as the kernel's
+ * does for a CPU that is off, and it goes on from there when it comes back.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -38,16 +38,17 @@ enum kind { SYSTEM, USER, NICE, KINDS };
 struct row {
 	uint32_t number;   /* as shown */
 	uint32_t physical; /* the CPU that `booked` is about */
+	uint32_t hidden;   /* the container does not see it now */
+	uint32_t reserved;
 	uint64_t shown[KINDS];
 	uint64_t idle;
 	uint64_t booked[KINDS]; /* time used on `physical` that has been dealt out */
 };
 
-/* Counters of CPUs that the container does not see any more, in ticks. */
+/* Counters of hidden rows that there was no place for, in ticks. */
 struct retired {
 	uint64_t shown[KINDS];
 	uint64_t idle;
-	uint64_t count;
 };
 
 struct stat_state {
@@ -69,8 +70,10 @@ struct update {
 	uint64_t now;
 	uint64_t age;
 	uint64_t btime;
-	uint64_t *room;            /* [view->count] scratch */
-	struct stat_state *result; /* state_size(view->count) bytes */
+	uint32_t capacity;         /* rows of the state and of the two below */
+	uint32_t needed;           /* rows, where these are too few */
+	uint64_t *room;            /* [capacity] scratch */
+	struct stat_state *result; /* state_size(capacity) bytes */
 };
 
 static uint32_t state_size(uint32_t rows)
@@ -79,13 +82,13 @@ static uint32_t state_size(uint32_t rows)
 }
 
 /* In steps, so that a container whose limit is changed seldom needs a larger place. */
-static uint32_t stored_size(uint32_t rows)
+static uint32_t capacity_for(uint32_t rows)
 {
-	uint32_t room = 8;
+	uint32_t capacity = 8;
 
-	while (room < rows)
-		room *= 2;
-	return state_size(room < ROWS_MAX ? room : ROWS_MAX);
+	while (capacity < rows)
+		capacity *= 2;
+	return capacity < ROWS_MAX ? capacity : ROWS_MAX;
 }
 
 static uint64_t time_of(const struct lxcfs_cpu_time *time, enum kind kind)
@@ -102,74 +105,81 @@ static uint64_t time_of(const struct lxcfs_cpu_time *time, enum kind kind)
 
 /* ---- CPUs that come and go ---- */
 
-/*
- * The rows of both states are in the order of their numbers.  Whole ticks are retired, and whole
- * ticks are taken back: a sum in ticks never loses one by it.
- */
 static void retire(struct stat_state *state, const struct row *row)
 {
 	for (int kind = 0; kind < KINDS; kind++)
 		state->retired.shown[kind] += row->shown[kind] / TICK;
 	state->retired.idle += row->idle / TICK;
-	state->retired.count++;
 }
 
-static uint64_t take_share(uint64_t *ticks, uint64_t count)
-{
-	uint64_t share = *ticks / count;
+/* The rows of a state and the numbers of a view, both in ascending order. */
+struct walk {
+	const struct stat_state *state;
+	const struct lxcfs_cpu_view *view;
+	uint32_t row;
+	uint32_t index;
+};
 
-	*ticks -= share;
-	return share * TICK;
+/* The next number of either: its row or NULL, and whether the view has it.  Returns 0 at the end. */
+static int next_row(struct walk *walk, const struct row **row, int *seen)
+{
+	const struct row *old =
+		walk->row < walk->state->row_count ? &walk->state->rows[walk->row] : NULL;
+	int more = walk->index < walk->view->count;
+	uint32_t number = more ? walk->view->shown[walk->index] : 0;
+
+	if (!old && !more)
+		return 0;
+	*seen = more && (!old || number <= old->number);
+	*row = old && (!*seen || number == old->number) ? old : NULL;
+	walk->row += *row != NULL;
+	walk->index += (uint32_t)*seen;
+	return 1;
 }
 
-static void take_retired(struct stat_state *state, struct row *row)
+static uint32_t count_rows(const struct stat_state *before, const struct lxcfs_cpu_view *view)
 {
-	if (state->retired.count == 0)
-		return;
-	for (int kind = 0; kind < KINDS; kind++)
-		row->shown[kind] = take_share(&state->retired.shown[kind], state->retired.count);
-	row->idle = take_share(&state->retired.idle, state->retired.count);
-	state->retired.count--;
+	struct walk walk = {.state = before, .view = view};
+	const struct row *row;
+	uint32_t count = 0;
+	int seen;
+
+	while (next_row(&walk, &row, &seen))
+		count++;
+	return count;
 }
 
-static const struct row *find_row(const struct stat_state *state, uint32_t number, uint32_t *from)
+/* Time that others' CPUs were given while a row was hidden may have been used on its CPU. */
+static void hide(struct row *row)
 {
-	while (*from < state->row_count && state->rows[*from].number < number)
-		(*from)++;
-	if (*from < state->row_count && state->rows[*from].number == number)
-		return &state->rows[(*from)++];
-	return NULL;
-}
-
-static void retire_missing(struct stat_state *after, const struct stat_state *before,
-			   const struct lxcfs_cpu_view *view)
-{
-	uint32_t index = 0;
-
-	for (uint32_t row = 0; row < before->row_count; row++) {
-		while (index < view->count && view->shown[index] < before->rows[row].number)
-			index++;
-		if (index == view->count || view->shown[index] != before->rows[row].number)
-			retire(after, &before->rows[row]);
-	}
+	row->hidden = 1;
+	row->physical = NO_CPU;
 }
 
 static void carry_rows(struct stat_state *after, const struct stat_state *before,
-		       const struct lxcfs_cpu_view *view)
+		       const struct lxcfs_cpu_view *view, int keep_hidden)
 {
-	uint32_t from = 0;
+	struct walk walk = {.state = before, .view = view};
+	const struct row *old;
+	int seen;
 
-	retire_missing(after, before, view);
-	for (uint32_t index = 0; index < view->count; index++) {
-		const struct row *old = find_row(before, view->shown[index], &from);
-		struct row *row = &after->rows[index];
+	while (next_row(&walk, &old, &seen)) {
+		struct row *row;
 
-		if (old) {
-			*row = *old;
+		if (!seen && !keep_hidden) {
+			retire(after, old);
 			continue;
 		}
-		row->physical = NO_CPU;
-		take_retired(after, row);
+		row = &after->rows[after->row_count++];
+		if (old)
+			*row = *old;
+		else
+			row->physical = NO_CPU;
+		row->hidden = 0;
+		if (seen)
+			row->number = view->shown[walk.index - 1];
+		else
+			hide(row);
 	}
 }
 
@@ -213,9 +223,8 @@ static uint64_t rebook(uint64_t booked, uint64_t total, uint64_t pending, uint64
 }
 
 /* First what is known to have been used on the very CPU of a row. */
-static void give_own(struct deal *deal, uint32_t index)
+static void give_own(struct deal *deal, uint32_t index, uint32_t physical)
 {
-	uint32_t physical = deal->update->view->physical[index];
 	const struct lxcfs_cpu_time *time = time_on(deal->update, physical);
 	struct row *row = &deal->state->rows[index];
 	int known = row->physical == physical;
@@ -242,7 +251,7 @@ static void give_own(struct deal *deal, uint32_t index)
  */
 static void spread(struct deal *deal, enum kind kind)
 {
-	uint32_t open = deal->state->row_count;
+	uint32_t open = deal->update->view->count;
 
 	while (deal->pending[kind] >= open && open > 0) {
 		uint64_t share = deal->pending[kind] / open;
@@ -263,11 +272,13 @@ static void spread(struct deal *deal, enum kind kind)
 static void deal_out(struct deal *deal)
 {
 	struct stat_state *state = deal->state;
+	const uint32_t *physical = deal->update->view->physical;
 
 	for (uint32_t index = 0; index < state->row_count; index++)
-		deal->room[index] = deal->elapsed;
+		deal->room[index] = state->rows[index].hidden ? 0 : deal->elapsed;
 	for (uint32_t index = 0; index < state->row_count; index++)
-		give_own(deal, index);
+		if (!state->rows[index].hidden)
+			give_own(deal, index, *physical++);
 	for (int kind = 0; kind < KINDS; kind++)
 		spread(deal, kind);
 	for (uint32_t index = 0; index < state->row_count; index++)
@@ -282,7 +293,7 @@ static void deal_time(struct stat_state *state, const struct update *update, int
 	const struct lxcfs_cpu_time *total = &update->usage->total;
 
 	/* What it used before its first process started is not carried into the time after. */
-	deal.late_max = first ? 0 : lxcfs_multiply(LATE_MAX, state->row_count);
+	deal.late_max = first ? 0 : lxcfs_multiply(LATE_MAX, update->view->count);
 	deal.elapsed = first ? update->age : lxcfs_subtract(update->now, state->now);
 	for (int kind = 0; kind < KINDS; kind++)
 		deal.pending[kind] = lxcfs_subtract(time_of(total, kind), state->booked[kind]);
@@ -297,8 +308,11 @@ static void deal_time(struct stat_state *state, const struct update *update, int
 /* The first read of a container: all of its time is dealt out over its age. */
 static void start_state(struct stat_state *after, const struct update *update)
 {
-	for (uint32_t index = 0; index < update->view->count; index++)
+	after->row_count = update->view->count;
+	for (uint32_t index = 0; index < update->view->count; index++) {
+		after->rows[index].number = update->view->shown[index];
 		after->rows[index].physical = update->view->physical[index];
+	}
 	after->btime = update->btime;
 }
 
@@ -317,6 +331,17 @@ static int state_is_sound(const struct stat_state *state, uint32_t size, uint32_
 	       state->row_count <= (size - sizeof(*state)) / sizeof(struct row);
 }
 
+static void continue_state(struct stat_state *after, const struct stat_state *before,
+			   const struct update *update, int keep_hidden)
+{
+	after->now = before->now;
+	memcpy(after->booked, before->booked, sizeof(after->booked));
+	after->retired = before->retired;
+	after->btime = steady_btime(before->btime, update->btime);
+	carry_rows(after, before, update->view, keep_hidden);
+}
+
+/* -ENOSPC: update->needed rows are. */
 static int32_t update_state(const void *before_memory, uint32_t before_size,
 			    uint32_t before_version, void *after_memory, void *argument)
 {
@@ -325,18 +350,13 @@ static int32_t update_state(const void *before_memory, uint32_t before_size,
 	struct update *update = argument;
 	int first = !state_is_sound(before, before_size, before_version);
 
-	after->row_count = update->view->count;
-	if (first) {
+	update->needed = first ? update->view->count : count_rows(before, update->view);
+	if (update->needed > update->capacity && update->capacity < ROWS_MAX)
+		return -ENOSPC;
+	if (first)
 		start_state(after, update);
-	} else {
-		after->now = before->now;
-		memcpy(after->booked, before->booked, sizeof(after->booked));
-		after->retired = before->retired;
-		after->btime = steady_btime(before->btime, update->btime);
-		carry_rows(after, before, update->view);
-	}
-	for (uint32_t index = 0; index < update->view->count; index++)
-		after->rows[index].number = update->view->shown[index];
+	else
+		continue_state(after, before, update, update->needed <= update->capacity);
 	deal_time(after, update, first);
 	memcpy(update->result, after, state_size(after->row_count));
 	return 0;
@@ -390,7 +410,8 @@ static void append_text(struct lxcfs_output *output, const struct stat_state *st
 {
 	append_sum(output, state);
 	for (uint32_t index = 0; index < state->row_count; index++)
-		append_row(output, &state->rows[index]);
+		if (!state->rows[index].hidden)
+			append_row(output, &state->rows[index]);
 	lxcfs_append_string(output, "intr 0\nctxt 0\nbtime ");
 	lxcfs_append_number(output, state->btime, 1);
 	lxcfs_append_string(output, "\nprocesses 0\nprocs_running 1\nprocs_blocked 0\n"
@@ -440,6 +461,25 @@ static int32_t collect(const struct lxcfs_request *request, struct update *updat
 	return 0;
 }
 
+/* One attempt with places for so many rows; the text is rendered when it succeeds. */
+static int32_t try_update(const struct lxcfs_request *request, struct update *update, uint32_t rows,
+			  struct lxcfs_output *output)
+{
+	int32_t result = -ENOMEM;
+
+	update->capacity = capacity_for(rows);
+	update->room = calloc(update->capacity, sizeof(*update->room));
+	update->result = malloc(state_size(update->capacity));
+	if (update->room && update->result)
+		result = request->host->state_update(
+			request, STATE_VERSION, state_size(update->capacity), update_state, update);
+	if (result == 0)
+		append_text(output, update->result);
+	free(update->result);
+	free(update->room);
+	return result;
+}
+
 static int32_t render(const struct lxcfs_request *request, struct lxcfs_output *output)
 {
 	struct update update = {.view = NULL};
@@ -450,17 +490,11 @@ static int32_t render(const struct lxcfs_request *request, struct lxcfs_output *
 	result = collect(request, &update);
 	if (result != 0)
 		return result;
-	update.room = calloc(update.view->count, sizeof(*update.room));
-	update.result = malloc(state_size(update.view->count));
-	result = -ENOMEM;
-	if (update.room && update.result)
-		result = request->host->state_update(request, STATE_VERSION,
-						     stored_size(update.view->count), update_state,
-						     &update);
-	if (result == 0)
-		append_text(output, update.result);
-	free(update.result);
-	free(update.room);
+	update.needed = update.view->count;
+	/* How many rows are hidden is known only when the state is at hand. */
+	do
+		result = try_update(request, &update, update.needed, output);
+	while (result == -ENOSPC && update.needed > update.capacity);
 	return result == 0 ? 0 : lxcfs_fail(request, result, "the counters cannot be kept");
 }
 

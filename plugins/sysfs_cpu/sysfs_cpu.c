@@ -74,11 +74,12 @@ static const struct {
 /* "cpuN" or "cpuN/REST": N, and *rest = "" or "/REST".  NO_CPU for any other path. */
 static uint32_t cpu_of_path(const char *path, const char **rest)
 {
-	struct lxcfs_text digits = {path + 3, 0};
+	struct lxcfs_text digits;
 	uint64_t number;
 
 	if (strncmp(path, "cpu", 3) != 0)
 		return NO_CPU;
+	digits.data = path + 3;
 	digits.length = strcspn(digits.data, "/");
 	if (digits.length > 1 && digits.data[0] == '0')
 		return NO_CPU;

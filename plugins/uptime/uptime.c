@@ -44,10 +44,20 @@ static struct uptime_state start_state(const struct uptime_update *update)
 	return state;
 }
 
+/*
+ * A reading of the use that is a little older than the last one (of two concurrent reads) is not
+ * taken; one that is far behind is of a counter that began anew.
+ */
+static uint64_t latest_use(uint64_t before, uint64_t now)
+{
+	return now < before && before - now <= LATE_MAX ? before : now;
+}
+
 static struct uptime_state advance(const struct uptime_state *before,
 				   const struct uptime_update *update)
 {
 	struct uptime_state state = *before;
+	uint64_t latest = latest_use(before->used, update->used);
 	uint64_t had;
 	uint64_t used;
 	uint64_t late;
@@ -55,10 +65,10 @@ static struct uptime_state advance(const struct uptime_state *before,
 	if (update->now <= before->now)
 		return state;
 	had = lxcfs_multiply(update->now - before->now, update->cpus);
-	used = lxcfs_subtract(update->used, before->used);
+	used = lxcfs_subtract(latest, before->used);
 	late = lxcfs_minimum(lxcfs_subtract(used, had), LATE_MAX);
 	state.now = update->now;
-	state.used = lxcfs_subtract(update->used, late);
+	state.used = lxcfs_subtract(latest, late);
 	state.idle = lxcfs_add(before->idle, lxcfs_subtract(had, used));
 	return state;
 }

@@ -80,6 +80,7 @@ static void order_and_repetition_do_not_matter(void **state)
 
 	(void)state;
 	assert_parses("8,0-1\n", "0 1 8");
+	assert_parses("100,0-1\n", "0 1 100");
 	assert_parses("0-3,2-5,4\n", "0 1 2 3 4 5");
 	assert_int_equal(parse("1,1,1\n", &list), 0);
 	assert_int_equal(cpulist_count(&list), 1);

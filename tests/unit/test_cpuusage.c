@@ -164,6 +164,31 @@ static void v1_numbers_with_gaps(void **state)
 	assert_time(&now->total, 2600, 0, 400);
 }
 
+/* A CPU that only one of the files tells of. */
+static void v1_tables_of_different_length(void **state)
+{
+	(void)state;
+	begin(LAYOUT_V1);
+	set("cpuacct.usage_percpu", "1000 2000 \n");
+	set("cpuacct.usage_all", "cpu user system\n0 600 300\n");
+	assert_int_equal(usage()->per_cpu_count, 2);
+	assert_time(&usage()->per_cpu[1], 2000, 0, 0);
+	set("cpuacct.usage_percpu", "1000 \n");
+	set("cpuacct.usage_all", "cpu user system\n0 600 300\n1 40 2\n");
+	assert_int_equal(usage()->per_cpu_count, 2);
+	assert_time(&usage()->per_cpu[1], 40, 0, 2);
+}
+
+static void v1_numbers_in_any_order(void **state)
+{
+	(void)state;
+	begin(LAYOUT_V1);
+	set("cpuacct.usage_all", "cpu user system\n3 600 300\n1 40 2\n");
+	assert_int_equal(usage()->per_cpu_count, 4);
+	assert_time(&usage()->per_cpu[3], 600, 0, 300);
+	assert_time(&usage()->per_cpu[1], 40, 0, 2);
+}
+
 /* Kernels before 4.9 have no usage_all: the system time goes by each CPU's part of the total. */
 static void v1_usage_percpu_and_stat(void **state)
 {
@@ -228,6 +253,8 @@ static void v1_unknown_use_is_an_error(void **state)
 	}
 	set("cpuacct.usage_all", NULL);
 	set("cpuacct.usage_percpu", "1 x \n");
+	assert_int_equal(failure(), -EINVAL);
+	set("cpuacct.usage_all", "cpu user system\n0 1 1\n1 1 1\n");
 	assert_int_equal(failure(), -EINVAL);
 }
 
@@ -315,6 +342,8 @@ int main(void)
 		cmocka_unit_test_teardown(v1_per_cpu, remove_host),
 		cmocka_unit_test_teardown(v1_usage_all_only, remove_host),
 		cmocka_unit_test_teardown(v1_numbers_with_gaps, remove_host),
+		cmocka_unit_test_teardown(v1_tables_of_different_length, remove_host),
+		cmocka_unit_test_teardown(v1_numbers_in_any_order, remove_host),
 		cmocka_unit_test_teardown(v1_usage_percpu_and_stat, remove_host),
 		cmocka_unit_test_teardown(v1_usage_percpu_only, remove_host),
 		cmocka_unit_test_teardown(v1_sum_only, remove_host),

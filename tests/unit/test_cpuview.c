@@ -251,6 +251,8 @@ static void without_sysfs_stat_tells(void **state)
 	assert_view("0 2", "0 2");
 	recordedhost_set(host, "sys/devices/system/cpu/online", "nonsense\n");
 	assert_view("0 2", "0 2");
+	recordedhost_set(host, "sys/devices/system/cpu/online", "\n");
+	assert_view("0 2", "0 2");
 	recordedhost_set(host, "proc/stat", NULL);
 	assert_view("0", "0");
 }
@@ -319,6 +321,9 @@ static void v1_quota(void **state)
 	assert_int_equal(view()->count, 8);
 	assert_int_equal(view()->quota, 0);
 	assert_int_equal(view()->period, 0);
+	set("/ct1", "cpu.cfs_quota_us", "1000\n");
+	set("/ct1", "cpu.cfs_period_us", "0\n");
+	assert_int_equal(failure(), -EINVAL);
 	set("/ct1", "cpu.cfs_quota_us", "-2\n");
 	assert_int_equal(failure(), -EINVAL);
 }
@@ -368,7 +373,7 @@ static void host_is_not_restricted(void **state)
 	(void)state;
 	begin_v2();
 	recordedhost_enter(host, "/");
-	set_cpuset("", "cpuset.cpus.effective", "4-7\n");
+	set_cpuset("", "cpuset.cpus.effective", "2-7\n");
 	host->policy.cpu_numbering = CPU_NUMBERING_CONTIGUOUS;
 	recordedhost_set(host, "sys/devices/system/cpu/online", "0,2\n");
 	assert_view("0 2", "0 2");

@@ -72,6 +72,10 @@ static void smallest_limit_up_to_the_root(void **state)
 	assert_int_equal(view()->total, 500 * MIB);
 	assert_int_equal(view()->swap_total, 256 * MIB);
 	assert_int_equal(view()->flags, LXCFS_MEMORY_LIMITED);
+	set("/cg1/cg2/cg3", "memory.max", "104857600\n");
+	set("/cg1/cg2/cg3", "memory.swap.max", "1048576\n");
+	assert_int_equal(view()->total, 100 * MIB);
+	assert_int_equal(view()->swap_total, MIB);
 	assert_int_equal(view()->size, sizeof(struct lxcfs_memory_view));
 }
 
@@ -253,6 +257,8 @@ static void what_cannot_be_read_is_an_error(void **state)
 	set("/ct1", "memory.max", "max\n");
 	recordedhost_set(host, "proc/meminfo", "MemTotally: 1024 kB\n");
 	assert_int_equal(failure(), -EINVAL);
+	recordedhost_set(host, "proc/meminfo", "MemTotal: 0 kB\n");
+	assert_int_equal(failure(), -EINVAL);
 	recordedhost_set(host, "proc/meminfo", NULL);
 	assert_int_equal(failure(), -ENOENT);
 }
@@ -317,8 +323,20 @@ static void v1_limits_above_the_mount(void **state)
 	    "hierarchical_memsw_limit 105906176\ntotal_cache 0\n");
 	assert_int_equal(view()->total, 100 * MIB);
 	assert_int_equal(view()->swap_total, MIB);
-	set("/ct1", "memory.limit_in_bytes", "52428800\n");
-	assert_int_equal(view()->total, 50 * MIB);
+}
+
+/* In older kernels a cgroup without memory.use_hierarchy limits only itself. */
+static void v1_ancestor_that_limits_only_itself(void **state)
+{
+	(void)state;
+	host = recordedhost_new(LAYOUT_V1);
+	recordedhost_enter(host, "/a/b");
+	set("/a", "memory.limit_in_bytes", "104857600\n");
+	set("/a/b", "memory.limit_in_bytes", "209715200\n");
+	set("/a/b", "memory.stat", "cache 0\nhierarchical_memory_limit 209715200\n");
+	assert_int_equal(view()->total, 200 * MIB);
+	set("/a/b", "memory.stat", "cache 0\n");
+	assert_int_equal(view()->total, 100 * MIB);
 }
 
 static void v1_without_accounting_of_swap(void **state)
@@ -386,6 +404,7 @@ int main(void)
 		cmocka_unit_test_teardown(v1_limits, remove_host),
 		cmocka_unit_test_teardown(v1_sum_leaves_no_swap, remove_host),
 		cmocka_unit_test_teardown(v1_limits_above_the_mount, remove_host),
+		cmocka_unit_test_teardown(v1_ancestor_that_limits_only_itself, remove_host),
 		cmocka_unit_test_teardown(v1_without_accounting_of_swap, remove_host),
 		cmocka_unit_test_teardown(v1_root_is_not_the_containers, remove_host),
 		cmocka_unit_test_teardown(one_rendering_has_one_view, remove_host),

@@ -112,6 +112,21 @@ static void levels_and_names_are_told_apart(void **state)
 	assert_int_equal(cgroup_failure("hugetlb", 0, "x"), -ENODEV);
 }
 
+static void hierarchies_are_told_apart(void **state)
+{
+	struct lxcfs_text text;
+
+	(void)state;
+	host = recordedhost_new(LAYOUT_V1);
+	recordedhost_enter(host, "/a");
+	recordedhost_set_cgroup(host, "memory", "/a", "x", "memory\n");
+	recordedhost_set_cgroup(host, "cpu", "/a", "x", "cpu\n");
+	assert_cgroup_file(0, "x", "memory\n");
+	assert_int_equal(rendering_cgroup_file(&host->rendering, "cpu", "x", &text), 0);
+	assert_string_equal(text.data, "cpu\n");
+	assert_cgroup_file(0, "x", "memory\n");
+}
+
 /* Controllers that share a hierarchy share what was read. */
 static void unified_hierarchy_is_one(void **state)
 {
@@ -163,6 +178,7 @@ int main(void)
 		cmocka_unit_test_teardown(failure_is_remembered, remove_host),
 		cmocka_unit_test_teardown(names_are_kept, remove_host),
 		cmocka_unit_test_teardown(levels_and_names_are_told_apart, remove_host),
+		cmocka_unit_test_teardown(hierarchies_are_told_apart, remove_host),
 		cmocka_unit_test_teardown(unified_hierarchy_is_one, remove_host),
 		cmocka_unit_test_teardown(versions, remove_host),
 		cmocka_unit_test_teardown(own_cgroups, remove_host),
