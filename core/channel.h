@@ -20,6 +20,7 @@ enum message_kind {
 	/* Worker to keeper. */
 	MESSAGE_DROPPED, /* plugin `name` is no longer served */
 	MESSAGE_READY,   /* it could serve now */
+	MESSAGE_SERVING, /* it does */
 	MESSAGE_FAILED,  /* it cannot, and `text` says why */
 	MESSAGE_GONE,    /* the mount is gone */
 	/* Keeper to worker. */

@@ -214,7 +214,7 @@ static int add_plugin(struct config *config, cfg_t *cfg, const char *name)
 	return get_plugin_options(section, plugin);
 }
 
-static int get_plugins(struct config *config, cfg_t *cfg, bool loadavg)
+static int get_plugins(struct config *config, cfg_t *cfg)
 {
 	unsigned count = cfg_size(cfg, "plugins");
 	int result = 0;
@@ -232,8 +232,6 @@ static int get_plugins(struct config *config, cfg_t *cfg, bool loadavg)
 		}
 		result = add_plugin(config, cfg, name);
 	}
-	if (result == 0 && loadavg)
-		result = add_plugin(config, cfg, "loadavg");
 	return result;
 }
 
@@ -303,7 +301,7 @@ static int fill(struct config *config, cfg_t *cfg, const struct config_overrides
 		config->policy.swap = false;
 	config->render_timeout = (uint32_t)cfg_getint(cfg, "render-timeout");
 	config->threads = (uint32_t)cfg_getint(cfg, "threads");
-	result = get_plugins(config, cfg, overrides && overrides->loadavg);
+	result = get_plugins(config, cfg);
 	if (result == 0)
 		result = get_containers(config, cfg);
 	if (result == 0)

@@ -56,7 +56,6 @@ struct config {
 struct config_overrides {
 	bool cfs;          /* --enable-cfs */
 	bool disable_swap; /* -u */
-	bool loadavg;      /* -l */
 	size_t directory_count;
 	char *const *directories; /* --plugin-dir */
 };

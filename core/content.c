@@ -199,27 +199,59 @@ static int list_static(struct server_thread *thread, const struct target *target
 	return result;
 }
 
-int content_list(struct server_thread *thread, const struct target *target)
+static int begin_listing(struct server_thread *thread, const struct target *target)
 {
 	struct generation *generation = target->node->generation;
 	int result;
 
 	output_reset(&thread->directory.output, generation ? &generation->host : NULL);
 	result = directory_add(&thread->directory, ".", S_IFDIR);
+	return result == 0 ? directory_add(&thread->directory, "..", S_IFDIR) : result;
+}
+
+static int list_subtree(struct server_thread *thread, const struct target *target)
+{
+	struct generation *generation = target->node->generation;
+	int result;
+
+	generation_enter(generation);
+	result = target->node->subtree->readdir(&thread->request.shown, &thread->directory);
+	generation_leave(generation);
+	return result == 0 ? thread->directory.output.status : result;
+}
+
+/* The host's own directory, counted as pass_through() is. */
+static int list_host(struct server_thread *thread, const struct target *target)
+{
+	char path[PATH_MAX];
+	int result = target_host_path(target, path);
+
+	atomic_fetch_add(&thread->server->state.header->passthrough_answers, 1);
 	if (result == 0)
-		result = directory_add(&thread->directory, "..", S_IFDIR);
+		result = begin_listing(thread, target);
+	if (result == 0)
+		result = hostapi_list(thread->server->services.hostfs, path, &thread->directory);
+	return result == 0 ? 0 : -EIO;
+}
+
+int content_list(struct server_thread *thread, const struct target *target)
+{
+	struct generation *generation = target->node->generation;
+	int result = begin_listing(thread, target);
+
 	if (result != 0)
 		return result;
 	if (target->node->kind == NODE_DIRECTORY)
 		return list_static(thread, target);
-	if (!generation)
-		return -EIO;
-	generation_enter(generation);
-	result = target->node->subtree->readdir(&thread->request.shown, &thread->directory);
-	generation_leave(generation);
-	if (result == 0)
-		result = thread->directory.output.status;
-	return result > 0 ? -EIO : result;
+	if (generation && !passthrough_asked(thread, target)) {
+		result = list_subtree(thread, target);
+		/* That it is not there, or not for this reader, is an answer and no fault. */
+		if (result == 0 || result == -ENOENT || result == -EACCES)
+			return result;
+	} else if (generation) {
+		return list_host(thread, target);
+	}
+	return target->node->on_fault == ON_FAULT_PASSTHROUGH ? list_host(thread, target) : -EIO;
 }
 
 int content_open(struct server_thread *thread, const struct target *target, uint32_t flags)
@@ -227,7 +259,8 @@ int content_open(struct server_thread *thread, const struct target *target, uint
 	struct generation *generation = target->node->generation;
 	int result;
 
-	if (target->node->kind != NODE_SUBTREE || !generation || !target->node->subtree->open)
+	if (target->node->kind != NODE_SUBTREE || !generation || !target->node->subtree->open ||
+	    passthrough_asked(thread, target))
 		return 0;
 	generation_enter(generation);
 	result = target->node->subtree->open(&thread->request.shown, flags);

@@ -16,6 +16,7 @@
 
 #include "config.h"
 #include "image.h"
+#include "log.h"
 #include "lxcfs/plugin.h"
 #include "request.h"
 #include "services.h"
@@ -35,6 +36,9 @@ struct generation {
 	void *instance;
 	pthread_mutex_t serial;
 	enum on_fault on_fault; /* never ON_FAULT_DEFAULT */
+	/* A plugin that says too much does not silence the others. */
+	struct log_site log_site;
+	struct log_site error_site;
 };
 
 /*

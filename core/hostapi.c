@@ -34,14 +34,14 @@ static void api_log(const struct lxcfs_host *host, uint32_t level, const char *f
 
 static void api_log(const struct lxcfs_host *host, uint32_t level, const char *format, ...)
 {
-	static struct log_site site;
 	char message[MESSAGE_BYTES];
 	va_list list;
 
 	va_start(list, format);
 	vsnprintf(message, sizeof(message), format, list);
 	va_end(list);
-	log_write(&site, level, "plugin %s: %s", generation_of(host)->name, message);
+	log_write(&generation_of(host)->log_site, level, "plugin %s: %s", generation_of(host)->name,
+		  message);
 }
 
 static int32_t api_error(const struct lxcfs_request *shown, int32_t error, const char *format, ...)
@@ -49,7 +49,6 @@ static int32_t api_error(const struct lxcfs_request *shown, int32_t error, const
 
 static int32_t api_error(const struct lxcfs_request *shown, int32_t error, const char *format, ...)
 {
-	static struct log_site site;
 	const struct request *request = request_of(shown);
 	const struct container *container = request->rendering.container;
 	char message[MESSAGE_BYTES];
@@ -58,8 +57,8 @@ static int32_t api_error(const struct lxcfs_request *shown, int32_t error, const
 	va_start(list, format);
 	vsnprintf(message, sizeof(message), format, list);
 	va_end(list);
-	log_write(&site, LXCFS_LOG_WARNING, "plugin %s: %s for container %s: %s (%s)",
-		  request->generation->name, shown->path,
+	log_write(&request->generation->error_site, LXCFS_LOG_WARNING,
+		  "plugin %s: %s for container %s: %s (%s)", request->generation->name, shown->path,
 		  container && container->name ? container->name : "?", message,
 		  strerror(error < 0 ? -error : error));
 	return error < 0 ? error : -error;
@@ -224,11 +223,11 @@ static uint32_t mode_of_entry(DIR *stream, const struct dirent *entry)
 	}
 }
 
-static int32_t api_host_directory(const struct lxcfs_request *shown, const char *path,
-				  struct lxcfs_directory *directory)
+int32_t hostapi_list(const struct hostfs *hostfs, const char *path,
+		     struct lxcfs_directory *directory)
 {
 	const char *rest;
-	int root = hostfs_resolve(request_of(shown)->rendering.hostfs, path, &rest);
+	int root = hostfs_resolve(hostfs, path, &rest);
 	auto_close int fd = -1;
 	auto_directory DIR *stream = NULL;
 
@@ -253,6 +252,12 @@ static int32_t api_host_directory(const struct lxcfs_request *shown, const char 
 		if (result != 0)
 			return result;
 	}
+}
+
+static int32_t api_host_directory(const struct lxcfs_request *shown, const char *path,
+				  struct lxcfs_directory *directory)
+{
+	return hostapi_list(request_of(shown)->rendering.hostfs, path, directory);
 }
 
 static int32_t api_host_link(const struct lxcfs_host *host, const char *path,

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "hostfs.h"
 #include "lxcfs/plugin.h"
 
 /* Fill the table of a new generation. */
@@ -31,6 +32,9 @@ struct directory_record {
 
 /* See lxcfs_host.directory_add. */
 int32_t directory_add(struct lxcfs_directory *directory, const char *name, uint32_t mode);
+/* Add the entries of a host's directory, without "." and "..". */
+int32_t hostapi_list(const struct hostfs *hostfs, const char *path,
+		     struct lxcfs_directory *directory);
 /* The record behind `record`; NULL at the end.  With NULL: the first. */
 const struct directory_record *directory_next(const char *data, uint64_t length,
 					      const struct directory_record *record);

@@ -214,6 +214,37 @@ int image_map(struct image *image, char **reason)
 	return refuse(reason, -ENOEXEC, "it does not export lxcfs_plugin_init");
 }
 
+static bool same_bytes(int a, int b)
+{
+	char left[4096];
+	char right[4096];
+	off_t offset = 0;
+
+	for (;;) {
+		ssize_t count = pread(a, left, sizeof(left), offset);
+
+		if (count < 0 || pread(b, right, sizeof(right), offset) != count ||
+		    memcmp(left, right, (size_t)count) != 0)
+			return false;
+		if (count == 0)
+			return true;
+		offset += count;
+	}
+}
+
+bool image_is_current(const struct image *image, const char *path)
+{
+	auto_close int fd = -1;
+	struct file_stamp stamp;
+
+	if (file_stamp_get(path, &stamp) != 0)
+		return false;
+	if (image->stamp.inode != 0)
+		return file_stamp_equal(&stamp, &image->stamp);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	return fd >= 0 && same_bytes(fd, image->memfd);
+}
+
 void image_close(struct image *image)
 {
 	if (image->handle)

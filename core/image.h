@@ -29,7 +29,7 @@ struct file_stamp {
 struct image {
 	int memfd;
 	char build_id[BUILD_ID_TEXT];
-	struct file_stamp stamp; /* of the file it was copied from */
+	struct file_stamp stamp; /* of the file it was copied from; zero: a predecessor copied it */
 	void *handle;            /* of dlopen(); NULL: not mapped */
 	lxcfs_plugin_init_function init;
 };
@@ -48,6 +48,8 @@ int image_read(const char *path, struct image *image, char **reason);
 int image_adopt(int memfd, struct image *image, char **reason);
 /* Map the code and find lxcfs_plugin_init. */
 int image_map(struct image *image, char **reason);
+/* Whether the file at `path` is still what the image was copied from. */
+bool image_is_current(const struct image *image, const char *path);
 void image_close(struct image *image);
 
 #endif

@@ -46,7 +46,8 @@ struct keeper {
 	bool mounted;
 	pid_t worker; /* 0: none runs */
 	int channel;
-	bool ready;        /* the worker that runs now has served */
+	bool ready;        /* the worker that runs now could serve */
+	bool serving;      /* and does */
 	unsigned failures; /* workers in a row that never did */
 	int config_fd;
 	size_t image_count;
@@ -156,6 +157,7 @@ static int start_worker(struct keeper *keeper)
 	keeper->worker = pid;
 	keeper->channel = ends[0];
 	keeper->ready = false;
+	keeper->serving = false;
 	result = hand_over(keeper);
 	return result == -EPIPE ? 0 : result;
 }
@@ -184,7 +186,12 @@ static void end_worker(struct keeper *keeper)
 
 /* ---- messages and signals ---- */
 
-enum step { STEP_ON, STEP_STOP, STEP_GONE };
+enum step {
+	STEP_ON,
+	STEP_STOP, /* as asked to */
+	STEP_GONE, /* the mount is gone */
+	STEP_FAIL,
+};
 
 static enum step take_message(struct keeper *keeper)
 {
@@ -207,9 +214,11 @@ static enum step take_message(struct keeper *keeper)
 		drop_image(keeper, message.name);
 	} else if (message.kind == MESSAGE_READY) {
 		keeper->ready = true;
-		keeper->failures = 0;
 		if (keeper->mounted)
 			channel_send(keeper->channel, MESSAGE_SERVE, NULL, NULL, -1);
+	} else if (message.kind == MESSAGE_SERVING) {
+		keeper->serving = true;
+		keeper->failures = 0;
 	} else if (message.kind == MESSAGE_FAILED) {
 		log_error("%s", message.text);
 	} else if (message.kind == MESSAGE_GONE) {
@@ -244,20 +253,20 @@ static enum step replace_worker(struct keeper *keeper)
 	log_death(keeper, status);
 	forget_worker(keeper);
 	if (!keeper->mounted)
-		return STEP_STOP;
+		return STEP_FAIL;
 	if (keeper->failures >= FAILURES_MAX) {
 		log_error("%u workers in a row could not serve; giving up: the mount is ended",
 			  keeper->failures);
-		return STEP_STOP;
+		return STEP_FAIL;
 	}
-	if (!keeper->ready)
+	if (!keeper->serving)
 		keeper->failures++;
 	if (keeper->failures > 1)
 		usleep(BACKOFF_MILLISECONDS * 1000 * keeper->failures);
 	result = start_worker(keeper);
 	if (result != 0)
 		log_error("the next worker cannot be started: %s", strerror(-result));
-	return result == 0 ? STEP_ON : STEP_STOP;
+	return result == 0 ? STEP_ON : STEP_FAIL;
 }
 
 static void forward(const struct keeper *keeper, enum message_kind kind)
@@ -296,9 +305,9 @@ static enum step wait_step(struct keeper *keeper, int timeout)
 	int count = poll(fds, 2, timeout);
 
 	if (count == 0)
-		return STEP_STOP;
+		return STEP_FAIL;
 	if (count < 0)
-		return errno == EINTR ? STEP_ON : STEP_STOP;
+		return errno == EINTR ? STEP_ON : STEP_FAIL;
 	/* Messages first: a worker may have said why it dies. */
 	if (fds[1].revents)
 		return take_message(keeper);
@@ -467,5 +476,5 @@ int keeper_main(const struct options *options, char **argv)
 		unlink(keeper.pidfile);
 	}
 	take_down(&keeper);
-	return EXIT_SUCCESS;
+	return step == STEP_FAIL ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -132,11 +132,11 @@ static void make_printable(char *line)
 void log_write_list(struct log_site *site, uint32_t level, const char *format, va_list list)
 {
 	char line[LINE_MAX_BYTES];
-	uint32_t suppressed;
+	uint32_t suppressed = 0;
 	int saved_errno = errno;
 	int length;
 
-	if (level > atomic_load(&log_level) || !site_admits(site, &suppressed)) {
+	if (level > atomic_load(&log_level) || (site && !site_admits(site, &suppressed))) {
 		errno = saved_errno;
 		return;
 	}

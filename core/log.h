@@ -19,7 +19,8 @@ void log_set_level(uint32_t level);
 
 /*
  * `level` is LXCFS_LOG_*.  Each call site may log 10 lines in 5 seconds; what is left out is counted
- * and told with the next line that goes out.
+ * and told with the next line that goes out.  Without a site there is no bound: that is for notices,
+ * which tell what an administrator did.
  */
 struct log_site {
 	_Atomic uint64_t window; /* start of the current window, seconds */
@@ -39,7 +40,7 @@ void log_write_list(struct log_site *site, uint32_t level, const char *format, v
 
 #define log_error(...)   log_at(LXCFS_LOG_ERROR, __VA_ARGS__)
 #define log_warning(...) log_at(LXCFS_LOG_WARNING, __VA_ARGS__)
-#define log_notice(...)  log_at(LXCFS_LOG_NOTICE, __VA_ARGS__)
+#define log_notice(...)  log_write(NULL, LXCFS_LOG_NOTICE, __VA_ARGS__)
 #define log_info(...)    log_at(LXCFS_LOG_INFO, __VA_ARGS__)
 #define log_debug(...)   log_at(LXCFS_LOG_DEBUG, __VA_ARGS__)
 

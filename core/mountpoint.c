@@ -62,14 +62,19 @@ static bool is_our_mount(const char *path)
 	return false;
 }
 
+/* The kernel may still know the attributes of a dead mount, so stat(2) alone would find it alive. */
+static int look_at(const char *path, struct stat *status, struct statfs *system)
+{
+	return stat(path, status) != 0 || statfs(path, system) != 0 ? errno : 0;
+}
+
 int mountpoint_prepare(const char *path)
 {
 	struct stat status;
 	struct statfs system;
+	int error;
 
-	while (stat(path, &status) != 0) {
-		int error = errno;
-
+	while ((error = look_at(path, &status, &system)) != 0) {
 		if (error == ENOTCONN || error == ECONNABORTED) {
 			int result = reclaim(path);
 
@@ -87,8 +92,7 @@ int mountpoint_prepare(const char *path)
 		log_error("the mount point %s is not a directory", path);
 		return -ENOTDIR;
 	}
-	if (statfs(path, &system) == 0 && (unsigned long)system.f_type == FUSE_MAGIC &&
-	    is_our_mount(path)) {
+	if ((unsigned long)system.f_type == FUSE_MAGIC && is_our_mount(path)) {
 		log_error("%s is already served by an lxcfs; stop that one, or choose another"
 			  " mount point and --runtime-dir",
 			  path);
@@ -121,6 +125,27 @@ static const struct mount_flag mount_flags[] = {
 	{NULL, 0, 0},
 };
 
+/* What libfuse took from -o of older command lines, and what mount(2) does not know. */
+static const char *const library_options[] = {
+	"nonempty",          "direct_io", "auto_unmount", "entry_timeout=", "attr_timeout=",
+	"negative_timeout=", "fsname=",   "subtype=",     "big_writes",     "use_ino",
+};
+
+static bool is_library_option(const char *option)
+{
+	for (size_t index = 0; index < sizeof(library_options) / sizeof(library_options[0]);
+	     index++) {
+		const char *name = library_options[index];
+		size_t length = strlen(name);
+
+		/* A name that ends in '=' stands before any value. */
+		if (strncmp(option, name, length) == 0 &&
+		    (name[length - 1] == '=' || option[length] == '\0'))
+			return true;
+	}
+	return false;
+}
+
 static const struct mount_flag *find_flag(const char *name)
 {
 	for (const struct mount_flag *flag = mount_flags; flag->name; flag++)
@@ -145,6 +170,10 @@ static int split_options(const char *options, unsigned long *flags, char *data, 
 
 		if (flag) {
 			*flags = (*flags | flag->set) & ~flag->clear;
+			continue;
+		}
+		if (is_library_option(option)) {
+			log_notice("-o %s has no effect; going on without it", option);
 			continue;
 		}
 		length = snprintf(data + used, size - used, ",%s", option);

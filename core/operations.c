@@ -11,20 +11,16 @@
 
 #include "content.h"
 #include "log.h"
+#include "reading.h"
 #include "server.h"
 #include "target.h"
+#include "treechanges.h"
 
-/* Names and attributes do not depend on who asks and hardly ever change. */
-#define TIMEOUT_SECONDS 86400.0
-#define WRITE_MAX       4096u
+#define WRITE_MAX 4096u
 /* What poll(2) tells of an ordinary file. */
 #define ALWAYS_READY (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM)
 
-/*
- * Begin to serve a request: from here to leave() the catalog stays.  Returns NULL, with the request
- * answered, when the node is unknown.
- */
-static struct server_thread *enter(fuse_req_t request, fuse_ino_t id, struct target *target)
+struct server_thread *operation_enter(fuse_req_t request, fuse_ino_t id, struct target *target)
 {
 	struct server_thread *thread = server_thread_current();
 	int result;
@@ -39,20 +35,20 @@ static struct server_thread *enter(fuse_req_t request, fuse_ino_t id, struct tar
 	return NULL;
 }
 
-static void leave(struct server_thread *thread)
+void operation_leave(struct server_thread *thread)
 {
 	content_finish(thread);
 	thread->catalog = NULL;
 	quiescence_leave(thread->server->quiescence, thread->reader);
 }
 
-static void leave_with(struct server_thread *thread, fuse_req_t request, int result)
+void operation_leave_with(struct server_thread *thread, fuse_req_t request, int result)
 {
-	leave(thread);
+	operation_leave(thread);
 	fuse_reply_err(request, -result);
 }
 
-static struct asker asker_of(fuse_req_t request)
+struct asker operation_asker(fuse_req_t request)
 {
 	const struct fuse_ctx *context = fuse_req_ctx(request);
 
@@ -64,16 +60,16 @@ static void operation_lookup(fuse_req_t request, fuse_ino_t parent, const char *
 {
 	struct target directory;
 	struct target target;
-	struct fuse_entry_param entry = {.attr_timeout = TIMEOUT_SECONDS,
-					 .entry_timeout = TIMEOUT_SECONDS};
-	struct server_thread *thread = enter(request, parent, &directory);
+	struct fuse_entry_param entry = {.attr_timeout = OPERATION_TIMEOUT_SECONDS,
+					 .entry_timeout = OPERATION_TIMEOUT_SECONDS};
+	struct server_thread *thread = operation_enter(request, parent, &directory);
 	int result;
 
 	if (!thread)
 		return;
 	result = target_lookup(thread, &directory, name, &target, &entry.attr);
 	entry.ino = target.id;
-	leave(thread);
+	operation_leave(thread);
 	if (result != 0)
 		fuse_reply_err(request, -result);
 	else
@@ -84,18 +80,18 @@ static void operation_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_fil
 {
 	struct target target;
 	struct stat attributes;
-	struct server_thread *thread = enter(request, id, &target);
+	struct server_thread *thread = operation_enter(request, id, &target);
 	int result;
 
 	(void)info;
 	if (!thread)
 		return;
 	result = target_attributes(thread, &target, &attributes);
-	leave(thread);
+	operation_leave(thread);
 	if (result != 0)
 		fuse_reply_err(request, -result);
 	else
-		fuse_reply_attr(request, &attributes, TIMEOUT_SECONDS);
+		fuse_reply_attr(request, &attributes, OPERATION_TIMEOUT_SECONDS);
 }
 
 static bool is_writable(const struct target *target)
@@ -139,8 +135,8 @@ static void operation_setattr(fuse_req_t request, fuse_ino_t id, struct stat *wa
 {
 	struct target target;
 	struct stat attributes;
-	const struct asker asker = asker_of(request);
-	struct server_thread *thread = enter(request, id, &target);
+	const struct asker asker = operation_asker(request);
+	struct server_thread *thread = operation_enter(request, id, &target);
 	int result;
 
 	(void)info;
@@ -149,17 +145,17 @@ static void operation_setattr(fuse_req_t request, fuse_ino_t id, struct stat *wa
 	result = set_attributes(thread, &target, &asker, wanted, valid);
 	if (result == 0)
 		result = target_attributes(thread, &target, &attributes);
-	leave(thread);
+	operation_leave(thread);
 	if (result != 0)
 		fuse_reply_err(request, -result);
 	else
-		fuse_reply_attr(request, &attributes, TIMEOUT_SECONDS);
+		fuse_reply_attr(request, &attributes, OPERATION_TIMEOUT_SECONDS);
 }
 
 static void operation_readlink(fuse_req_t request, fuse_ino_t id)
 {
 	struct target target;
-	struct server_thread *thread = enter(request, id, &target);
+	struct server_thread *thread = operation_enter(request, id, &target);
 	struct generation *generation;
 	int result = -EINVAL;
 
@@ -176,11 +172,11 @@ static void operation_readlink(fuse_req_t request, fuse_ino_t id)
 			result = output_append(&thread->output, "", 1);
 	}
 	if (result != 0) {
-		leave_with(thread, request, result > 0 ? -EIO : result);
+		operation_leave_with(thread, request, result > 0 ? -EIO : result);
 		return;
 	}
 	fuse_reply_readlink(request, thread->output.data);
-	leave(thread);
+	operation_leave(thread);
 }
 
 static int open_file(struct server_thread *thread, const struct target *target,
@@ -201,14 +197,14 @@ static int open_file(struct server_thread *thread, const struct target *target,
 static void operation_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
 {
 	struct target target;
-	const struct asker asker = asker_of(request);
-	struct server_thread *thread = enter(request, id, &target);
+	const struct asker asker = operation_asker(request);
+	struct server_thread *thread = operation_enter(request, id, &target);
 	int result;
 
 	if (!thread)
 		return;
 	result = open_file(thread, &target, &asker, info->flags);
-	leave(thread);
+	operation_leave(thread);
 	if (result != 0) {
 		fuse_reply_err(request, -result);
 		return;
@@ -229,163 +225,6 @@ static void operation_opendir(fuse_req_t request, fuse_ino_t id, struct fuse_fil
 	operation_open(request, id, info);
 }
 
-static void reply_slice(fuse_req_t request, const struct snapshot *snapshot, size_t size,
-			uint64_t offset)
-{
-	if (offset >= snapshot->length) {
-		fuse_reply_buf(request, NULL, 0);
-		return;
-	}
-	if (size > snapshot->length - offset)
-		size = snapshot->length - offset;
-	fuse_reply_buf(request, snapshot->data + offset, size);
-}
-
-typedef int (*produce_function)(struct server_thread *thread, const struct target *target);
-
-static int produce_file(struct server_thread *thread, const struct target *target)
-{
-	return content_render(thread, target);
-}
-
-static int produce_listing(struct server_thread *thread, const struct target *target)
-{
-	int result = content_list(thread, target);
-
-	if (result != 0)
-		return result;
-	output_reset(&thread->output, NULL);
-	return output_append(&thread->output, thread->directory.output.data,
-			     thread->directory.output.length);
-}
-
-/*
- * The text that this read is served from; the caller puts it.  Offset 0 makes a new one.  Other
- * offsets go on with what this thread began, even if it has moved to another container since: two
- * halves of two texts are no text.  What another thread began must hold the numbers of the container
- * that asks: descriptors can be handed from one container to another.
- */
-static int get_snapshot(struct server_thread *thread, const struct target *target,
-			const struct asker *asker, uint64_t handle, uint64_t offset,
-			produce_function produce, struct snapshot **snapshot)
-{
-	struct server *server = thread->server;
-	struct snapshot *kept = NULL;
-	int result;
-
-	if (offset != 0)
-		kept = snapshot_find(server->snapshots, handle, asker->tid);
-	if (kept && produce == produce_file &&
-	    (kept->tid == asker->tid || offset >= kept->length)) {
-		*snapshot = kept;
-		return 0;
-	}
-	result = content_begin(thread, target, asker, handle);
-	if (result == 0 && kept &&
-	    memcmp(&kept->container, &thread->caller.container->key, sizeof(kept->container)) ==
-		    0) {
-		*snapshot = kept;
-		return 0;
-	}
-	snapshot_put(kept);
-	if (result == 0)
-		result = produce(thread, target);
-	if (result != 0)
-		return result;
-	*snapshot = snapshot_new(asker->tid, &thread->caller.container->key, thread->output.data,
-				 thread->output.length);
-	if (!*snapshot)
-		return -ENOMEM;
-	snapshot_keep(server->snapshots, handle, *snapshot);
-	return 0;
-}
-
-static void operation_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
-			   struct fuse_file_info *info)
-{
-	__attribute__((cleanup(snapshot_cleanup))) struct snapshot *snapshot = NULL;
-	struct target target;
-	const struct asker asker = asker_of(request);
-	struct server_thread *thread = enter(request, id, &target);
-	int result;
-
-	if (!thread)
-		return;
-	result = get_snapshot(thread, &target, &asker, info->fh, (uint64_t)offset, produce_file,
-			      &snapshot);
-	leave(thread);
-	if (result != 0)
-		fuse_reply_err(request, -result);
-	else
-		reply_slice(request, snapshot, size, (uint64_t)offset);
-}
-
-/* The inode number that lookup would give for an entry of this listing. */
-static uint64_t entry_id(const struct server_thread *thread, const struct target *directory,
-			 const char *name)
-{
-	const struct tree_node *child;
-	uint64_t id;
-
-	if (name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0')))
-		return directory->id;
-	if (directory->node->kind == NODE_SUBTREE)
-		return nodes_get(thread->server->nodes, directory->id, name, &id) == 0 ? id : 2;
-	child = tree_child(thread->catalog->tree, directory->node, name);
-	return child ? child->id : 2;
-}
-
-/* As many entries behind number `offset` as have room in `size` bytes. */
-static void reply_entries(struct server_thread *thread, fuse_req_t request,
-			  const struct target *directory, const struct snapshot *snapshot,
-			  size_t size, uint64_t offset)
-{
-	const struct directory_record *record =
-		directory_next(snapshot->data, snapshot->length, NULL);
-	char *buffer = arena_allocate(&thread->arena, size);
-	uint64_t number = 0;
-	size_t used = 0;
-
-	if (!buffer) {
-		fuse_reply_err(request, ENOMEM);
-		return;
-	}
-	for (; record; record = directory_next(snapshot->data, snapshot->length, record)) {
-		struct stat attributes = {.st_mode = record->mode};
-		size_t needed;
-
-		if (number++ < offset)
-			continue;
-		attributes.st_ino = entry_id(thread, directory, record->name);
-		needed = fuse_add_direntry(request, buffer + used, size - used, record->name,
-					   &attributes, (off_t)number);
-		if (needed > size - used)
-			break;
-		used += needed;
-	}
-	fuse_reply_buf(request, buffer, used);
-}
-
-static void operation_readdir(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
-			      struct fuse_file_info *info)
-{
-	__attribute__((cleanup(snapshot_cleanup))) struct snapshot *snapshot = NULL;
-	struct target target;
-	const struct asker asker = asker_of(request);
-	struct server_thread *thread = enter(request, id, &target);
-	int result;
-
-	if (!thread)
-		return;
-	result = get_snapshot(thread, &target, &asker, info->fh, (uint64_t)offset, produce_listing,
-			      &snapshot);
-	if (result != 0)
-		fuse_reply_err(request, -result);
-	else
-		reply_entries(thread, request, &target, snapshot, size, (uint64_t)offset);
-	leave(thread);
-}
-
 static void release_plugin_handle(struct server_thread *thread, const struct target *target,
 				  uint64_t handle)
 {
@@ -403,14 +242,14 @@ static void release_plugin_handle(struct server_thread *thread, const struct tar
 static void operation_release(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
 {
 	struct target target;
-	struct server_thread *thread = enter(request, id, &target);
+	struct server_thread *thread = operation_enter(request, id, &target);
 
 	if (!thread)
 		return;
 	snapshot_drop(thread->server->snapshots, info->fh);
 	polls_drop(thread->server->services.polls, info->fh);
 	release_plugin_handle(thread, &target, info->fh);
-	leave_with(thread, request, 0);
+	operation_leave_with(thread, request, 0);
 }
 
 static int write_whole(struct server_thread *thread, const struct target *target, const char *data,
@@ -435,8 +274,8 @@ static void operation_write(fuse_req_t request, fuse_ino_t id, const char *data,
 			    off_t offset, struct fuse_file_info *info)
 {
 	struct target target;
-	const struct asker asker = asker_of(request);
-	struct server_thread *thread = enter(request, id, &target);
+	const struct asker asker = operation_asker(request);
+	struct server_thread *thread = operation_enter(request, id, &target);
 	int result;
 
 	if (!thread)
@@ -450,7 +289,7 @@ static void operation_write(fuse_req_t request, fuse_ino_t id, const char *data,
 		result = content_begin(thread, &target, &asker, info->fh);
 	if (result == 0)
 		result = write_whole(thread, &target, data, size);
-	leave(thread);
+	operation_leave(thread);
 	if (result != 0)
 		fuse_reply_err(request, -result);
 	else
@@ -497,150 +336,32 @@ static void operation_poll(fuse_req_t request, fuse_ino_t id, struct fuse_file_i
 			   struct fuse_pollhandle *handle)
 {
 	struct target target;
-	const struct asker asker = asker_of(request);
+	const struct asker asker = operation_asker(request);
 	struct server_thread *thread;
 	uint32_t events = ALWAYS_READY;
 
 	if (handle)
 		fuse_pollhandle_destroy(handle);
-	thread = enter(request, id, &target);
+	thread = operation_enter(request, id, &target);
 	if (!thread)
 		return;
 	if (poll_plugin(thread, &target, &asker, info->fh, &events) != 0)
 		events = POLLERR;
-	leave(thread);
+	operation_leave(thread);
 	fuse_reply_poll(request, events);
 }
 
 static void operation_access(fuse_req_t request, fuse_ino_t id, int mask)
 {
 	struct target target;
-	struct server_thread *thread = enter(request, id, &target);
+	struct server_thread *thread = operation_enter(request, id, &target);
 	int result = 0;
 
 	if (!thread)
 		return;
 	if (mask & W_OK)
 		result = target.node->kind != NODE_DIRECTORY && is_writable(&target) ? 0 : -EACCES;
-	leave_with(thread, request, result);
-}
-
-/* mkdir and rmdir: of a subtree that takes them. */
-static int change_directory(struct server_thread *thread, const struct target *parent,
-			    const struct asker *asker, const char *name, const mode_t *mode)
-{
-	const struct lxcfs_subtree *subtree = parent->node->subtree;
-	struct generation *generation = parent->node->generation;
-	struct target target = *parent;
-	int result;
-
-	if (parent->node->kind != NODE_SUBTREE || !generation)
-		return -EPERM;
-	if (mode ? !subtree->mkdir : !subtree->rmdir)
-		return -EPERM;
-	result = target_join(parent, name, target.path);
-	if (result == 0)
-		result = content_begin(thread, &target, asker, 0);
-	if (result != 0)
-		return result;
-	generation_enter(generation);
-	result = mode ? subtree->mkdir(&thread->request.shown, *mode)
-		      : subtree->rmdir(&thread->request.shown);
-	generation_leave(generation);
-	return result > 0 ? -EIO : result;
-}
-
-static void operation_mkdir(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode)
-{
-	struct target directory;
-	struct target target;
-	struct fuse_entry_param entry = {.attr_timeout = TIMEOUT_SECONDS,
-					 .entry_timeout = TIMEOUT_SECONDS};
-	const struct asker asker = asker_of(request);
-	struct server_thread *thread = enter(request, parent, &directory);
-	int result;
-
-	if (!thread)
-		return;
-	result = change_directory(thread, &directory, &asker, name, &mode);
-	if (result == 0)
-		result = target_lookup(thread, &directory, name, &target, &entry.attr);
-	if (result == 0)
-		entry.ino = target.id;
-	leave(thread);
-	if (result != 0)
-		fuse_reply_err(request, -result);
-	else
-		fuse_reply_entry(request, &entry);
-}
-
-static void operation_rmdir(fuse_req_t request, fuse_ino_t parent, const char *name)
-{
-	struct target directory;
-	const struct asker asker = asker_of(request);
-	struct server_thread *thread = enter(request, parent, &directory);
-
-	if (!thread)
-		return;
-	leave_with(thread, request, change_directory(thread, &directory, &asker, name, NULL));
-}
-
-/* What procfs says to whoever wants to change its tree. */
-
-static void refuse_unlink(fuse_req_t request, fuse_ino_t parent, const char *name)
-{
-	(void)parent;
-	(void)name;
-	fuse_reply_err(request, EPERM);
-}
-
-static void refuse_mknod(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode,
-			 dev_t device)
-{
-	(void)parent;
-	(void)name;
-	(void)mode;
-	(void)device;
-	fuse_reply_err(request, EPERM);
-}
-
-static void refuse_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode,
-			  struct fuse_file_info *info)
-{
-	(void)parent;
-	(void)name;
-	(void)mode;
-	(void)info;
-	fuse_reply_err(request, EPERM);
-}
-
-static void refuse_symlink(fuse_req_t request, const char *target, fuse_ino_t parent,
-			   const char *name)
-{
-	(void)target;
-	(void)parent;
-	(void)name;
-	fuse_reply_err(request, EPERM);
-}
-
-static void refuse_rename(fuse_req_t request, fuse_ino_t parent, const char *name,
-			  fuse_ino_t new_parent, const char *new_name, unsigned flags)
-{
-	(void)parent;
-	(void)name;
-	(void)new_parent;
-	(void)new_name;
-	(void)flags;
-	fuse_reply_err(request, EPERM);
-}
-
-static void refuse_link(fuse_req_t request, fuse_ino_t id, fuse_ino_t new_parent,
-			const char *new_name)
-{
-	(void)id;
-	(void)new_parent;
-	(void)new_name;
-	fuse_reply_err(request, EPERM);
+	operation_leave_with(thread, request, result);
 }
 
 /* Node ids are never taken back, so there is nothing to count. */
@@ -657,13 +378,13 @@ const struct fuse_lowlevel_ops fuse_operations = {
 	.getattr = operation_getattr,
 	.setattr = operation_setattr,
 	.readlink = operation_readlink,
-	.mknod = refuse_mknod,
+	.mknod = operation_mknod,
 	.mkdir = operation_mkdir,
-	.unlink = refuse_unlink,
+	.unlink = operation_unlink,
 	.rmdir = operation_rmdir,
-	.symlink = refuse_symlink,
-	.rename = refuse_rename,
-	.link = refuse_link,
+	.symlink = operation_symlink,
+	.rename = operation_rename,
+	.link = operation_link,
 	.open = operation_open,
 	.read = operation_read,
 	.write = operation_write,
@@ -672,6 +393,6 @@ const struct fuse_lowlevel_ops fuse_operations = {
 	.readdir = operation_readdir,
 	.releasedir = operation_release,
 	.access = operation_access,
-	.create = refuse_create,
+	.create = operation_create,
 	.poll = operation_poll,
 };

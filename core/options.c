@@ -84,7 +84,6 @@ static enum options_result take_option(int option, struct options *options)
 	case 'f':
 		break;
 	case 'h':
-	case 'n':
 		print_help();
 		return OPTIONS_DONE;
 	case 'l':
@@ -144,7 +143,7 @@ enum options_result options_parse(int argc, char **argv, struct options *options
 	options->overrides.directories = options->plugin_directories;
 	optind = 1;
 	for (;;) {
-		int option = getopt_long(argc, argv, "c:dfhlno:p:suvz", long_options, NULL);
+		int option = getopt_long(argc, argv, "c:dfhlo:p:suvz", long_options, NULL);
 		enum options_result result;
 
 		if (option < 0)

@@ -11,6 +11,7 @@
 
 #include "cleanup.h"
 #include "log.h"
+#include "polls.h"
 #include "selftest.h"
 #include "session.h"
 
@@ -127,8 +128,11 @@ static void publish(struct plugins *plugins, struct catalog *catalog)
 		    plugins->channel >= 0)
 			channel_send(plugins->channel, MESSAGE_DROPPED,
 				     before->generations[index]->name, NULL, -1);
-	if (before)
-		quiescence_retire(server->quiescence, release_catalog, before);
+	if (!before)
+		return;
+	quiescence_retire(server->quiescence, release_catalog, before);
+	/* A new generation knows of nobody who polls: let them ask again. */
+	polls_wake_all(server->services.polls);
 }
 
 /* Names that are no longer there; nodes that are held go on. */
@@ -263,14 +267,12 @@ static struct generation *renew(struct plugins *plugins, const struct config *co
 	const struct catalog *catalog = atomic_load(&plugins->server->catalog);
 	struct generation *old = catalog_find(catalog, section->name);
 	struct generation *new = NULL;
-	struct file_stamp stamp;
 	char path[PATH_MAX];
 	int result;
 
 	*reason = NULL;
 	if (old && !always && find_file(config, section->name, path) == 0 &&
-	    strcmp(path, old->path) == 0 && file_stamp_get(path, &stamp) == 0 &&
-	    file_stamp_equal(&stamp, &old->image.stamp))
+	    strcmp(path, old->path) == 0 && image_is_current(&old->image, path))
 		return generation_get(old);
 	result = load_named(plugins, config, section, old ? old->number + 1 : 1, &new, reason);
 	if (result == 0)

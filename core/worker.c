@@ -400,6 +400,7 @@ int worker_main(const struct options *options)
 		log_error("serving cannot start: %s", strerror(-result));
 		return EXIT_FAILURE;
 	}
+	channel_send(WORKER_CHANNEL_FD, MESSAGE_SERVING, NULL, NULL, -1);
 	session_resend(&worker.server);
 	polls_wake_all(worker.server.services.polls);
 	control(&worker);

@@ -221,8 +221,9 @@ struct lxcfs_file {
 	/* Render the whole file.  Called for every read at offset 0; slices are the host's affair. */
 	int32_t (*render)(const struct lxcfs_request *request, struct lxcfs_output *output);
 	/*
-	 * Optional.  One write(2), at most 4096 bytes, whole and exactly once; NUL-terminated at
-	 * data[length].  Without it the file cannot be opened for writing.
+	 * Optional.  One write(2), at most 4096 bytes, whole; NUL-terminated at data[length].  Once,
+	 * but again if the worker dies before the writer has its answer.  Without this function the
+	 * file cannot be opened for writing.
 	 */
 	int32_t (*write)(const struct lxcfs_request *request, const char *data, uint32_t length);
 	/*

@@ -388,8 +388,9 @@ static void derive(struct memory *memory, struct lxcfs_text host)
 	uint64_t limit = memory->view->total;
 
 	memory->free = lxcfs_subtract(memory->view->total, memory->view->usage);
-	/* Without a limit of its own the container shares what the host still has. */
-	if (!(memory->view->flags & LXCFS_MEMORY_LIMITED)) {
+	/* Without a limit or a count of its own the container shares what the host still has. */
+	if (!(memory->view->flags & LXCFS_MEMORY_LIMITED) ||
+	    !(memory->view->flags & LXCFS_MEMORY_USAGE_KNOWN)) {
 		memory->free = lxcfs_minimum(memory->free, host_value(host, "MemFree"));
 		limit = lxcfs_minimum(limit, host_value(host, "MemAvailable"));
 	}

@@ -112,11 +112,16 @@ static int cpu_exists(const struct lxcfs_host *host, uint32_t cpu)
 	       host->host_attributes(host, path, &attributes) == 0;
 }
 
-/* Whether the host has no such folder but one with a larger number. */
+static int path_exists(const struct lxcfs_host *host, const char *path)
+{
+	struct lxcfs_attributes attributes;
+
+	return host->host_attributes(host, path, &attributes) == 0;
+}
+
+/* Of a number that the host has no folder for: whether it has one with a larger number. */
 static int is_gap(const struct lxcfs_host *host, uint32_t cpu)
 {
-	if (cpu_exists(host, cpu))
-		return 0;
 	for (uint32_t more = 1; more <= GAP_MAX; more++)
 		if (cpu_exists(host, cpu + more))
 			return 1;
@@ -124,17 +129,41 @@ static int is_gap(const struct lxcfs_host *host, uint32_t cpu)
 }
 
 /*
- * The host's path that stands for `path`, the same for every container: its own, or that of the
- * first CPU where the number is a gap.
+ * `rest` of the first CPU that has it.  What one CPU has, the first or the second has too: the first
+ * often lacks `online`.  Only links to memory nodes are of any CPU.
+ */
+static int32_t other_cpu_path(const struct lxcfs_host *host, const char *rest, char *result)
+{
+	uint32_t tries = strncmp(rest, "/node", 5) == 0 ? UINT32_MAX : 2;
+	uint32_t missing = 0;
+
+	for (uint32_t cpu = 0; tries > 0 && missing < GAP_MAX; cpu++) {
+		int32_t status = host_cpu_path(result, cpu, rest);
+
+		if (status != 0 || path_exists(host, result))
+			return status;
+		missing = cpu_exists(host, cpu) ? 0 : missing + 1;
+		tries -= missing == 0;
+	}
+	return host_cpu_path(result, 0, rest);
+}
+
+/*
+ * The host's path that stands for `path`, the same for every container: its own, or that of another
+ * CPU where the number is a gap, or where this one lacks what others have.  A container for which
+ * another CPU is behind the number may see it.
  */
 static int32_t named_path(const struct lxcfs_host *host, const char *path, char *result)
 {
 	const char *rest;
 	uint32_t cpu = cpu_of_path(path, &rest);
+	int32_t status = host_path(result, path);
 
-	if (cpu != NO_CPU && is_gap(host, cpu))
-		return host_cpu_path(result, 0, rest);
-	return host_path(result, path);
+	if (status != 0 || cpu == NO_CPU || path_exists(host, result))
+		return status;
+	if (!cpu_exists(host, cpu) && !is_gap(host, cpu))
+		return 0;
+	return other_cpu_path(host, rest, result);
 }
 
 /* ---- which CPUs ---- */
@@ -224,6 +253,28 @@ static int is_visible(const struct cpus *cpus, const char *path)
 	uint32_t cpu = cpu_of_path(path, &rest);
 
 	return cpu == NO_CPU || cpus->unrestricted || find_shown(cpus->view, cpu) != NO_CPU;
+}
+
+/* The host's path that is behind `path` for this container.  -ENOENT: it has none. */
+static int32_t visible_path(const struct lxcfs_host *host, const struct cpus *cpus,
+			    const char *path, char *result)
+{
+	const char *rest;
+	uint32_t cpu = cpu_of_path(path, &rest);
+	uint32_t index = cpu == NO_CPU ? NO_CPU : find_shown(cpus->view, cpu);
+	int32_t status;
+
+	if (index == NO_CPU || cpus->view->physical[index] == cpu) {
+		status = host_path(result, path);
+	} else {
+		status = host_cpu_path(result, cpus->view->physical[index], rest);
+		/* Not every CPU has every file: `online` is often missing from the first. */
+		if (status == 0 && !path_exists(host, result))
+			status = host_path(result, path);
+	}
+	if (status != 0)
+		return status;
+	return path_exists(host, result) ? 0 : -ENOENT;
 }
 
 /* ---- numbers of CPUs in text ---- */
@@ -408,17 +459,20 @@ static int32_t read_link(const struct lxcfs_host *host, const char *path,
 static int32_t open_node(const struct lxcfs_request *request, uint32_t flags)
 {
 	struct lxcfs_attributes attributes;
+	char path[PATH_BYTES];
 	struct cpus cpus;
 	int32_t result;
 
 	if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC))
 		return -EACCES;
-	result = get_cpus(request, &cpus);
-	if (result != 0)
-		return result;
+	/* Then rendering and listing fail too, and the host decides what the reader gets. */
+	if (get_cpus(request, &cpus) != 0)
+		return 0;
 	if (!is_visible(&cpus, request->path))
 		return -ENOENT;
-	result = lookup(request->host, request->path, &attributes);
+	result = visible_path(request->host, &cpus, request->path, path);
+	if (result == 0)
+		result = request->host->host_attributes(request->host, path, &attributes);
 	if (result != 0)
 		return result;
 	return S_ISREG(attributes.mode) && !(attributes.mode & 0444) ? -EACCES : 0;
@@ -500,7 +554,7 @@ static int32_t read_directory(const struct lxcfs_request *request,
 		return -ENOENT;
 	if (request->path[0] == '\0' && !cpus.unrestricted)
 		return list_root(request->host, cpus.view, directory);
-	result = named_path(request->host, request->path, name);
+	result = visible_path(request->host, &cpus, request->path, name);
 	return result == 0 ? request->host->host_directory(request, name, directory) : result;
 }
 
@@ -523,30 +577,10 @@ static int append_root_file(const char *path, const struct lxcfs_cpu_view *view,
 	return 1;
 }
 
-/* The text of the CPU that is behind the shown one; of the one of that name where it has no such file. */
-static int32_t read_host(const struct lxcfs_request *request, const struct lxcfs_cpu_view *view,
-			 struct lxcfs_text *text)
-{
-	const char *rest;
-	uint32_t cpu = cpu_of_path(request->path, &rest);
-	uint32_t index = cpu == NO_CPU ? NO_CPU : find_shown(view, cpu);
-	char name[PATH_BYTES];
-	int32_t result = -ENOENT;
-
-	if (index != NO_CPU && view->physical[index] != cpu) {
-		result = host_cpu_path(name, view->physical[index], rest);
-		if (result == 0)
-			result = request->host->host_file(request, name, text);
-	}
-	if (result != -ENOENT)
-		return result;
-	result = named_path(request->host, request->path, name);
-	return result == 0 ? request->host->host_file(request, name, text) : result;
-}
-
 static int32_t render(const struct lxcfs_request *request, struct lxcfs_output *output)
 {
 	struct lxcfs_text text;
+	char path[PATH_BYTES];
 	struct cpus cpus;
 	int32_t result = get_cpus(request, &cpus);
 
@@ -554,7 +588,9 @@ static int32_t render(const struct lxcfs_request *request, struct lxcfs_output *
 		return result;
 	if (!cpus.unrestricted && append_root_file(request->path, cpus.view, output))
 		return 0;
-	result = read_host(request, cpus.view, &text);
+	result = visible_path(request->host, &cpus, request->path, path);
+	if (result == 0)
+		result = request->host->host_file(request, path, &text);
 	if (result != 0)
 		return lxcfs_fail(request, result, "the host's file cannot be read");
 	switch (cpus.unrestricted ? FORM_TEXT : form_of(request->path)) {

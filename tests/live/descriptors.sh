@@ -3,7 +3,7 @@
 #
 # What programs do with file descriptors works as it does in procfs.
 # --soak, or LIVE_SECONDS in the environment: read for longer.
-# shellcheck source=tests/live/functions.sh
+# shellcheck source=tests/live/functions.sh disable=SC2016
 source "$(dirname "$0")/functions.sh"
 [ "${1-}" != --soak ] || live_seconds=300
 

@@ -34,6 +34,7 @@ plan() {
 diag() {
 	local IFS=$'\n' text
 	text=$*
+	((${#text} < 4000)) || text="${text:0:4000}..."
 	echo "# ${text//$'\n'/$'\n'# }"
 }
 
@@ -83,6 +84,17 @@ refuses() {
 	fi
 }
 
+# ended_well WHAT PID LOG: the same for a command that was started in the background.
+ended_well() {
+	local status=0
+	wait "$2" || status=$?
+	if [ $status -eq 0 ]; then
+		ok "$1 ($(tail -n 1 "$3"))"
+	else
+		not_ok "$1" "it ended with $status:" "$(<"$3")"
+	fi
+}
+
 is() {
 	if [ "$2" = "$3" ]; then
 		ok "$1"
@@ -123,7 +135,12 @@ await() {
 
 work=$(mktemp -d /tmp/lxcfs-test.XXXXXX)
 chmod 755 "$work"
-mounts_before=$(cat /proc/self/mountinfo)
+
+# The mounts of this namespace, without those of other daemons, which may end at any time.
+list_mounts() {
+	awk -v work="$work/" '!/ - fuse.lxcfs / || index($5, work) == 1' /proc/self/mountinfo
+}
+mounts_before=$(list_mounts)
 pids=()    # what is killed at the end, newest first
 cgroups=() # directories, parents first
 
@@ -202,10 +219,10 @@ finish() {
 		end_pid "$pid"
 	done
 	for name in "${!daemon_pids[@]}"; do
-		stop_daemon "$name" >/dev/null || true
+		stop_daemon "$name"
 	done
 	remove_cgroups
-	is "the mounts are those from before" "$(cat /proc/self/mountinfo)" "$mounts_before"
+	is "the mounts are those from before" "$(list_mounts)" "$mounts_before"
 	is "the options of cgroup2 are those from before" "$(unified_options)" "$unified_before"
 }
 
@@ -241,12 +258,13 @@ configure() {
 	} >"$(config_of "$name")"
 }
 
+# prepare_daemon NAME: its folders, plugins and configuration, as far as they are not there.
 prepare_daemon() {
-	local name=$1 plugin
+	local name=$1 plugin object
 	mkdir -p "$work/$name" "$(plugins_of "$name")" "$(mount_of "$name")"
 	for plugin in "${all_plugins[@]}" probe; do
-		[ -z "$(plugin_object "$plugin")" ] ||
-			install -m 644 "$(plugin_object "$plugin")" "$(plugins_of "$name")/$plugin.so"
+		object=$(plugins_of "$name")/$plugin.so
+		[ -e "$object" ] || install -m 644 "$(plugin_object "$plugin")" "$object"
 	done
 	[ -e "$(config_of "$name")" ] || configure "$name" <<<'cpu-policy = quota'
 }
@@ -255,13 +273,15 @@ has_ended_or_serves() {
 	! is_running "$1" || grep -q " serves " "$2"
 }
 
-# start_daemon NAME [OPTION...]: returns when it serves.
+# start_daemon NAME [OPTION...]: returns when it serves.  The array `wrapper` is a command that becomes it.
+wrapper=()
 start_daemon() {
 	local name=$1 pid
 	shift
 	prepare_daemon "$name"
-	"$build/lxcfs" -f -c "$(config_of "$name")" --runtime-dir="$(runtime_of "$name")" "$@" \
-		"$(mount_of "$name")" </dev/null >"$(log_of "$name")" 2>&1 &
+	: >"$(log_of "$name")"
+	"${wrapper[@]}" "$build/lxcfs" -f -c "$(config_of "$name")" --runtime-dir="$(runtime_of "$name")" "$@" \
+		"$(mount_of "$name")" </dev/null >>"$(log_of "$name")" 2>&1 &
 	pid=$!
 	remember_pid "$pid"
 	await has_ended_or_serves "$pid" "$(log_of "$name")" || bail "daemon $name does not begin to serve"
@@ -274,19 +294,19 @@ worker_of() {
 	children_of "${daemon_pids[$1]}" | tail -n 1
 }
 
-# stop_daemon NAME [SIGNAL]: its exit status, on stdout.
+# stop_daemon NAME [SIGNAL]: sets daemon_status to its exit status.
 stop_daemon() {
-	local pid=${daemon_pids[$1]} status=0
+	local pid=${daemon_pids[$1]}
+	daemon_status=0
 	kill "-${2:-TERM}" "$pid"
 	await is_gone "$pid" || bail "daemon $1 does not end"
-	wait "$pid" || status=$?
+	wait "$pid" || daemon_status=$?
 	unset "daemon_pids[$1]"
-	echo "$status"
 }
 
 # logs NAME TEXT [FROM-LINE]: whether the log has a line with this (a regular expression).
 logs() {
-	tail -n "+${3:-1}" "$(log_of "$1")" | grep -Eq -- "$2"
+	tail -n "+${3:-1}" "$(log_of "$1")" | grep -E -- "$2" >/dev/null
 }
 
 log_lines() {

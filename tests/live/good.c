@@ -348,7 +348,7 @@ int64_t good_busy_ticks(const char *text)
 /* "12.34", with exactly two digits behind the point */
 static bool take_hundredths(const char **place, double *seconds)
 {
-	const char *start = *place;
+	const char *start;
 	uint64_t whole;
 	uint64_t part;
 

@@ -3,10 +3,10 @@
 #
 # Who is asking: readers that hide, move and share must see their own container's numbers, or those that the
 # configuration says, and never another's.
-# shellcheck source=tests/live/functions.sh
+# shellcheck source=tests/live/functions.sh disable=SC2016
 source "$(dirname "$0")/functions.sh"
 
-moves_wanted=60
+moves_wanted=${LIVE_MOVES:-24}
 
 mib() {
 	echo $(($1 * 1024))
@@ -28,13 +28,11 @@ with() {
 # Move what the helper PID runs to and fro while it reads; how it ended.
 # move_about PID CGROUP CGROUP
 move_about() {
-	local status=0 moves=0 child
-	await test -n "$(children_of "$1")" || true
+	local status=0 moves=0 child cgroup
 	while is_running "$1" && [ "$moves" -lt "$moves_wanted" ]; do
-		child=$(children_of "$1" | head -n 1)
+		child=$(children_of "$1")
 		for cgroup in "$3" "$2"; do
 			[ -n "$child" ] && move "$child" "$cgroup" 2>/dev/null && moves=$((moves + 1))
-			sleep 0.03
 		done
 	done
 	rm -f "$work/reading"
@@ -179,8 +177,8 @@ is "a host process: btime" "$(as_host grep btime "$files/proc/stat")" "$(grep bt
 
 for name in pid1 caller; do
 	make_cgroup $name memory=256M
-	make_cgroup $name/init
-	cgroup_options --inner $name/init
+	make_cgroup $name/init.scope
+	cgroup_options --inner $name/init.scope
 	start_container $name main "${options[@]}"
 	make_cgroup $name/sub memory=128M
 done

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # A container with 1 CPU by quota, 256 MiB and 64 MiB of swap: what the files and the usual tools say in it.
-# shellcheck source=tests/live/functions.sh
+# shellcheck source=tests/live/functions.sh disable=SC2016
 source "$(dirname "$0")/functions.sh"
 
 window_attempts=6

@@ -40,6 +40,15 @@ result() {
 	sed 's/^/# /'
 }
 
+# The same of a command: the rest of the arguments.
+report() {
+	local name=$1 status=0
+	shift
+
+	"$@" >"$work/why" 2>&1 || status=1
+	result "$status" "$name" <"$work/why"
+}
+
 finish() {
 	printf '1..%d\n' "$number"
 	[ "$failed" -eq 0 ]

@@ -93,6 +93,12 @@ function check_meminfo(lines, host_lines, count, i, key, host_key, words)
 			wrong("meminfo: " key " comes twice")
 		split(lines[i], words, /: +/)
 		memory[key] = words[2] + 0
+		# 1 PiB
+		if (memory[key] >= 1099511627776)
+			wrong("meminfo: " lines[i])
+		# The host's columns, as far as its number fits into them.
+		if (host_lines[i] ~ /[: ]+[0-9]?[0-9]?[0-9]?[0-9]?[0-9]?[0-9]?[0-9]?[0-9]( kB)?$/ && length(lines[i]) != length(host_lines[i]))
+			wrong("meminfo: not in the host's columns: " lines[i])
 		split(host_lines[i], words, /: +/)
 		host_memory[key] = words[2] + 0
 	}
@@ -187,7 +193,8 @@ function check_stat(lines, count, i, j, words, sum, order)
 	}
 	if (order != " intr ctxt btime processes procs_running procs_blocked softirq")
 		wrong("stat: has" order)
-	for (j = 2; j <= 11; j++)
+	# The kernel adds before it divides into ticks, so its own sum is a little more.
+	for (j = 2; j <= 11 && kind != "host"; j++)
 		if (sum[j] != 0)
 			wrong("stat: column " j - 1 " of the first line is not the sum of the rows")
 }

@@ -43,14 +43,6 @@ find_mounted() {
 	fi
 }
 
-report() {
-	local name=$1 status=0
-	shift
-
-	"$@" >"$work/why" 2>&1 || status=1
-	result "$status" "$name" <"$work/why"
-}
-
 record() {
 	"$record_host" "${record_options[@]}" --pid "$$" "$recording"
 }

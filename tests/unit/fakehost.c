@@ -537,7 +537,7 @@ uint64_t fakehost_value(const struct fakehost *fake, const char *key)
 {
 	struct lxcfs_text text = {fake->output.data, fake->output.length};
 	char label[128];
-	uint64_t value;
+	uint64_t value = 0;
 
 	snprintf(label, sizeof(label), "%s:", key);
 	if (!lxcfs_find_number(text, label, &value))

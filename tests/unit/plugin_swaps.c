@@ -117,8 +117,7 @@ static void agrees_with_meminfo(void **state)
 		view.swap_total = 8 * MIB + bytes;
 		view.swap_usage = 3 * bytes;
 		assert_int_equal(fakehost_render(fake), 0);
-		snprintf(text, sizeof(text), "%s",
-			 fakehost_text(fake) + strlen(HEADER ROW_START));
+		snprintf(text, sizeof(text), "%s", fakehost_text(fake) + strlen(HEADER ROW_START));
 		assert_int_equal(sscanf(text, "%" SCNu64 " %" SCNu64, &size, &used), 2);
 		assert_int_equal(size, view.swap_total / 1024);
 		assert_int_equal(size - used, (view.swap_total - view.swap_usage) / 1024);

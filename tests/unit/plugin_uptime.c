@@ -57,9 +57,8 @@ static void first_read_is_right(void **state)
 	struct fakehost *fake = new_host("0-1");
 
 	(void)state;
-	usage.total = (struct lxcfs_cpu_time){.user = 40 * SECOND,
-					      .nice = 3 * SECOND,
-					      .system = 7 * SECOND + 250 * MILLISECOND};
+	usage.total = (struct lxcfs_cpu_time){
+		.user = 40 * SECOND, .nice = 3 * SECOND, .system = 7 * SECOND + 250 * MILLISECOND};
 	fakehost_expect(fake, "300.00 549.75\n");
 	fakehost_free(fake);
 }
