@@ -23,6 +23,7 @@ static struct fakehost *fake_of_request(const struct lxcfs_request *request)
 	return fake_of(request->host);
 }
 
+LXCFS_PRINTF(3, 4)
 static void fake_log(const struct lxcfs_host *host, uint32_t level, const char *format, ...)
 {
 	struct fakehost *fake = fake_of(host);
@@ -34,6 +35,7 @@ static void fake_log(const struct lxcfs_host *host, uint32_t level, const char *
 	va_end(list);
 }
 
+LXCFS_PRINTF(3, 4)
 static int32_t fake_error(const struct lxcfs_request *request, int32_t error, const char *format,
 			  ...)
 {
@@ -64,6 +66,7 @@ static int32_t fake_output_grow(struct lxcfs_output *output, uint64_t more)
 	return 0;
 }
 
+LXCFS_PRINTF(2, 3)
 static int32_t fake_output_print(struct lxcfs_output *output, const char *format, ...)
 {
 	char text[4096];

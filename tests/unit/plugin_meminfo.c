@@ -181,8 +181,6 @@ static void expect_shape(const struct fakehost *fake, const char *of)
 	assert_int_equal(fake->output.data[fake->output.length - 1], '\n');
 }
 
-/* ---- values ---- */
-
 static void shows_limit_and_use(void **state)
 {
 	struct fakehost *fake = new_host(LXCFS_CGROUP_V2, memory_stat);
@@ -301,8 +299,6 @@ static void order_of_counters_does_not_matter(void **state)
 	       {"SReclaimable", 16}, {"Inactive(file)", 20});
 	fakehost_free(fake);
 }
-
-/* ---- limits ---- */
 
 static void use_above_the_limit_leaves_nothing(void **state)
 {
