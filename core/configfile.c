@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cleanup.h"
 #include "config.h"
@@ -27,7 +28,7 @@
 #define END_KEY  "end-of-configuration"
 #define END_LINE "\n" END_KEY " = true\n"
 
-static const char not_closed[] = "a section is not closed: a '}' is missing";
+static const char not_closed[] = "a section or a list is not closed: a '}' is missing";
 
 /* The last complaint of the parser; libconfuse's error function has no argument of ours. */
 static char *parse_complaint;
@@ -50,12 +51,38 @@ static void complain(cfg_t *cfg, const char *format, va_list list)
 	}
 }
 
+static bool is_directory(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 /* Names of files that were included and are not read yet, in the order in which they will be. */
 static struct {
 	size_t count;
 	size_t taken;
 	char *paths[FILES_MAX];
 } included;
+
+static int include_one(cfg_t *cfg, const char *path)
+{
+	char *copy;
+
+	if (is_directory(path)) {
+		cfg_error(cfg, "include(): %s is a directory", path);
+		return 1;
+	}
+	if (included.count == FILES_MAX) {
+		cfg_error(cfg, "include(): too many files; does one include itself?");
+		return 1;
+	}
+	copy = strdup(path);
+	if (!copy)
+		return 1;
+	included.paths[included.count++] = copy;
+	return 0;
+}
 
 /*
  * include("/etc/lxcfs.conf.d/<glob>"): every match, in the order of names.  They are read behind the file
@@ -74,17 +101,9 @@ static int include_files(cfg_t *cfg, cfg_opt_t *option, int argc, const char **a
 	}
 	if (glob(argv[0], 0, NULL, &matches) != 0)
 		return 0;
-	for (size_t index = 0; index < matches.gl_pathc && result == 0; index++) {
-		char *path = included.count < FILES_MAX ? strdup(matches.gl_pathv[index]) : NULL;
-
-		if (path)
-			included.paths[included.count++] = path;
-		else
-			result = 1;
-	}
+	for (size_t index = 0; index < matches.gl_pathc && result == 0; index++)
+		result = include_one(cfg, matches.gl_pathv[index]);
 	globfree(&matches);
-	if (result != 0)
-		cfg_error(cfg, "include(): too many files; does one include itself?");
 	return result;
 }
 
@@ -200,7 +219,6 @@ static cfg_t *parser_new(void)
 		CFG_SEC("container", container_options, CFGF_MULTI | CFGF_TITLE),
 		CFG_FUNC("include", include_files),
 		CFG_BOOL(END_KEY, cfg_false, CFGF_NONE),
-		CFG_FUNC("include-file", cfg_include), /* for include_list() */
 		CFG_END()};
 	static const char *const choice_paths[] = {
 		"cpu-policy",

@@ -136,6 +136,9 @@ static void read_build_id(const struct image *image, const ElfW(Phdr) * segment,
 	size_t offset = segment->p_offset;
 	size_t end = segment->p_offset + segment->p_filesz;
 
+	/* The members of a note have 4 bytes each. */
+	if (offset % 4 != 0)
+		return;
 	while (end - offset >= sizeof(ElfW(Nhdr))) {
 		const ElfW(Nhdr) *note = range(image, offset, sizeof(*note));
 		size_t size;

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,9 @@
 #include "timers.h"
 
 #define MESSAGE_BYTES 512
+
+/* The members of struct lxcfs_attributes that every plugin knows. */
+#define ATTRIBUTES_SIZE_MIN (offsetof(struct lxcfs_attributes, file_size) + sizeof(uint64_t))
 
 /* A request to close a handle has no container: nothing of one can be asked for then. */
 static bool has_container(const struct lxcfs_request *shown)
@@ -196,12 +200,14 @@ static int32_t api_host_attributes(const struct lxcfs_host *host, const char *pa
 		return directory;
 	if (fstatat(directory, rest, &status, AT_SYMLINK_NOFOLLOW) != 0)
 		return -errno;
-	*attributes = (struct lxcfs_attributes){.size = sizeof(*attributes),
-						.version = LXCFS_ABI_VERSION,
-						.mode = status.st_mode,
-						.uid = status.st_uid,
-						.gid = status.st_gid,
-						.file_size = (uint64_t)status.st_size};
+	if (attributes->size < ATTRIBUTES_SIZE_MIN)
+		return -EINVAL;
+	attributes->version = LXCFS_ABI_VERSION;
+	attributes->mode = status.st_mode;
+	attributes->uid = status.st_uid;
+	attributes->gid = status.st_gid;
+	attributes->valid = 0;
+	attributes->file_size = (uint64_t)status.st_size;
 	return 0;
 }
 

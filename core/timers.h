@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Periodic callbacks of plugins, all on one thread, which exists only while there are timers.
+ * Periodic callbacks of plugins, all on one thread, which is there once one was started and sleeps while none is.
  */
 #ifndef LXCFS_CORE_TIMERS_H
 #define LXCFS_CORE_TIMERS_H

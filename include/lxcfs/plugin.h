@@ -339,7 +339,10 @@ struct lxcfs_host {
 	 */
 	int32_t (*host_file)(const struct lxcfs_request *request, const char *path,
 			     struct lxcfs_text *text);
-	/* Attributes, entries and link text of a host path; the same path rules. */
+	/*
+	 * Attributes, entries and link text of a host path; the same path rules.  The caller sets
+	 * attributes->size to what it knows of the structure.
+	 */
 	int32_t (*host_attributes)(const struct lxcfs_host *host, const char *path,
 				   struct lxcfs_attributes *attributes);
 	int32_t (*host_directory)(const struct lxcfs_request *request, const char *path,

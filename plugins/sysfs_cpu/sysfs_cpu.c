@@ -80,7 +80,7 @@ static int32_t host_cpu_path(char *result, uint32_t cpu, const char *rest)
 
 static int cpu_exists(const struct lxcfs_host *host, uint32_t cpu)
 {
-	struct lxcfs_attributes attributes;
+	struct lxcfs_attributes attributes = {.size = sizeof(attributes)};
 	char path[PATH_BYTES];
 
 	return host_cpu_path(path, cpu, "") == 0 &&
@@ -89,7 +89,7 @@ static int cpu_exists(const struct lxcfs_host *host, uint32_t cpu)
 
 static int path_exists(const struct lxcfs_host *host, const char *path)
 {
-	struct lxcfs_attributes attributes;
+	struct lxcfs_attributes attributes = {.size = sizeof(attributes)};
 
 	return host->host_attributes(host, path, &attributes) == 0;
 }
@@ -234,7 +234,7 @@ static int32_t read_link(const struct lxcfs_host *host, const char *path,
 
 static int32_t open_node(const struct lxcfs_request *request, uint32_t flags)
 {
-	struct lxcfs_attributes attributes;
+	struct lxcfs_attributes attributes = {.size = sizeof(attributes)};
 	char path[PATH_BYTES];
 	struct cpus cpus;
 	int32_t result;
@@ -306,7 +306,7 @@ static int32_t list_root(const struct lxcfs_host *host, const struct lxcfs_cpu_v
 	int32_t result = list_cpus(host, view, directory);
 
 	for (size_t index = 0; index < sizeof(root_entries) / sizeof(root_entries[0]); index++) {
-		struct lxcfs_attributes attributes;
+		struct lxcfs_attributes attributes = {.size = sizeof(attributes)};
 
 		if (result != 0)
 			return result;

@@ -55,16 +55,16 @@ missing_words() {
 # ---- names in the sources ----
 
 config_keys() {
-	grep -oE 'CFG_[A-Z_]+\("[^"]+"' "$root/core/config.c" | sed 's/.*("//; s/"//' | sort -u
+	grep -oE 'CFG_[A-Z_]+\("[^"]+"' "$root/core/configfile.c" | sed 's/.*("//; s/"//' | sort -u
 }
 
 config_defaults() {
-	sed -nE 's/^#define DEFAULT_PLUGINS *"\{(.*)\}"/\1/p' "$root/core/config.c" | tr -d ' ' | tr , '\n'
+	sed -nE 's/^#define DEFAULT_PLUGINS *"\{(.*)\}"/\1/p' "$root/core/configfile.c" | tr -d ' ' | tr , '\n'
 }
 
 # Words that a key can be set to.
 config_words() {
-	sed -n '/^static const struct word /,/;$/p' "$root/core/config.c" |
+	sed -n '/^static const struct word /,/;$/p' "$root/core/configfile.c" |
 		grep -oE '\{"[^"]+"' | tr -d '{"' | sort -u
 }
 

@@ -97,15 +97,22 @@ static const char *link_of(char letter)
 	}
 }
 
-static void enter_cgroup(const char *directory)
+static int open_cgroup(const char *directory)
 {
 	char path[PATH_MAX];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, "0", 1) != 1)
+	if (fd < 0)
 		die("%s", path);
+	return fd;
+}
+
+static void enter_cgroup(const char *directory, int fd)
+{
+	if (write(fd, "0", 1) != 1)
+		die("entering %s", directory);
 	close(fd);
 }
 
@@ -241,6 +248,7 @@ static void await_ready(int fd)
 
 static int run(const struct container *container)
 {
+	int inner[CGROUPS_MAX];
 	int ends[2];
 	int status;
 	pid_t pid;
@@ -248,14 +256,17 @@ static int run(const struct container *container)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
 		die("prctl");
 	for (size_t index = 0; index < container->cgroup_count; index++)
-		enter_cgroup(container->cgroups[index]);
+		enter_cgroup(container->cgroups[index], open_cgroup(container->cgroups[index]));
+	/* With nsdelegate the way out of a cgroup namespace must be opened outside of it. */
+	for (size_t index = 0; index < container->inner_count; index++)
+		inner[index] = open_cgroup(container->inner[index]);
 	if (container->join)
 		join_namespaces(container);
 	else
 		make_namespaces(container);
 	/* Both processes go, and the child is born there. */
 	for (size_t index = 0; index < container->inner_count; index++)
-		enter_cgroup(container->inner[index]);
+		enter_cgroup(container->inner[index], inner[index]);
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		die("pipe");
 	pid = fork();

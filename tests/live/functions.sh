@@ -159,10 +159,12 @@ is_running() {
 	[ -d "/proc/$1" ] && ! grep -q '^State:.*[ZX] (' "/proc/$1/status" 2>/dev/null
 }
 
+# Without the shell's own word on how its child ended.
 end_pid() {
-	kill -9 "$1" 2>/dev/null || true
+	kill -9 "$1" || true
 	await is_gone "$1" || true
-}
+	wait "$1" || true
+} 2>/dev/null
 
 is_gone() {
 	! is_running "$1"

@@ -6,7 +6,8 @@
 # shellcheck source=tests/live/functions.sh disable=SC2016
 source "$(dirname "$0")/functions.sh"
 
-moves_wanted=${LIVE_MOVES:-24}
+moving_seconds=$((live_seconds / 2))
+[ "${1-}" != --soak ] || moving_seconds=120
 
 mib() {
 	echo $(($1 * 1024))
@@ -25,20 +26,23 @@ with() {
 	"$helpers/container" "${options[@]}" "$@"
 }
 
-# Move what the helper PID runs to and fro while it reads; how it ended.
-# move_about PID CGROUP CGROUP
+# move_about PID CGROUP CGROUP: move what the helper PID runs to and fro while it reads, and return how it ended.
 move_about() {
-	local status=0 moves=0 child cgroup
-	while is_running "$1" && [ "$moves" -lt "$moves_wanted" ]; do
-		child=$(children_of "$1")
-		for cgroup in "$3" "$2"; do
-			[ -n "$child" ] && move "$child" "$cgroup" 2>/dev/null && moves=$((moves + 1))
-		done
+	local status=0 moves=0 child end
+	await has_child "$1" || bail "no reader is there: $(<"$work/moving.log")"
+	child=$(children_of "$1")
+	end=$((SECONDS + moving_seconds))
+	while is_running "$child" && { ((SECONDS < end)) || ((moves < 4)); }; do
+		move "$child" "$3" && move "$child" "$2" && moves=$((moves + 2))
 	done
 	rm -f "$work/reading"
 	wait "$1" || status=$?
-	[ "$moves" -ge "$moves_wanted" ] || echo "only $moves moves" >>"$work/moving.log"
-	[ "$moves" -ge "$moves_wanted" ] && return $status
+	echo "$moves moves" >>"$work/moving.log"
+	((moves >= 4)) && return $status
+}
+
+has_child() {
+	[ -n "$(children_of "$1")" ]
 }
 
 # moving WHAT NAMESPACES CGROUP CGROUP MIB MIB
@@ -51,13 +55,13 @@ moving() {
 		--while "$work/reading" >"$work/moving.log" 2>&1 &
 	remember_pid $!
 	if move_about $! "$3" "$4"; then
-		ok "$1 ($(tail -n 1 "$work/moving.log"))"
+		ok "$1 ($(tail -n 2 "$work/moving.log" | xargs))"
 	else
 		not_ok "$1" "$(<"$work/moving.log")"
 	fi
 }
 
-plan 36
+plan 34
 files=$(mount_of main)
 swap=$(meminfo SwapTotal </proc/meminfo)
 prepare_daemon main

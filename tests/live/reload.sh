@@ -23,7 +23,6 @@ end_reader() {
 	ended_well "$1" "$reader" "$work/reader.log"
 }
 
-# Half a second apart: the log keeps ten lines of a kind in five seconds.
 reload_once() {
 	local version=${versions[$1 % 2]} way=${ways[$1 / 2 % 2]} from
 	local object=$helpers/.libs/meminfo_$version.so
@@ -33,7 +32,6 @@ reload_once() {
 	install) install -m 644 "$object" "$plugin" ;;
 	esac
 	reload main || return
-	sleep 0.55
 	logs main "plugin meminfo: generation [0-9]+, version test $version," "$from"
 }
 

@@ -67,12 +67,12 @@ is "and what else the host has" \
 is "a CPU's folder is the host's" \
 	"$(inside narrow find $cpus/cpu0 -mindepth 1 -maxdepth 1 -printf '%y %f\n' | sort)" "$(entries $cpus/cpu0)"
 for folder in $cpus $cpus/cpu0 $cpus/cpu0/topology; do
-	is "every name once in $folder" "$(listed_twice narrow $folder)$(listed_twice wide $folder)" ""
+	is "every name once in $folder" "$(listed_twice narrow "$folder")$(listed_twice wide "$folder")" ""
 done
 check "uevent exists" inside narrow test -e $cpus/uevent
 is "a link is the host's" "$(inside narrow readlink $cpus/cpu0/subsystem)" "$(readlink $cpus/cpu0/subsystem)"
 is "a CPU's file is the host's" "$(inside narrow cat $cpus/cpu0/topology/core_id)" "$(cat $cpus/cpu0/topology/core_id)"
-is "the root has what the configuration names" "$(ls "$(mount_of main)/proc" | xargs)" "${proc_files[*]}"
+is "the root has what the configuration names" "$(cd "$(mount_of main)/proc" && echo *)" "${proc_files[*]}"
 
 # ---- a mask of one container under a CPU that another does not see ----
 
@@ -136,7 +136,7 @@ is "so has the next configuration" "$(list_nodes)" "$(<"$names")"
 
 configure main cpuinfo stat swaps sysfs_cpu uptime <<<'cpu-policy = quota'
 check "two files are taken away" reconfigure main
-is "their names are gone" "$(ls "$(mount_of main)/proc" | xargs)" "cpuinfo stat swaps uptime"
+is "their names are gone" "$(cd "$(mount_of main)/proc" && echo *)" "cpuinfo stat swaps uptime"
 refuses "they are not found" 'No such file' stat "$(mount_of main)/proc/meminfo"
 is "a container that has one goes on with the host's" "$(inside wide cat /proc/meminfo | meminfo MemTotal)" \
 	"$(meminfo MemTotal </proc/meminfo)"

@@ -186,6 +186,7 @@ static int32_t fake_host_attributes(const struct lxcfs_host *host, const char *p
 	const struct fakehost_file *file = find_file(fake, path);
 	const char *name;
 
+	assert_int_equal(attributes->size, sizeof(*attributes));
 	*attributes = (struct lxcfs_attributes){.size = sizeof(*attributes)};
 	if (file && file->text) {
 		attributes->mode = file->mode;
@@ -474,6 +475,8 @@ const char *fakehost_text(const struct fakehost *fake)
 int32_t fakehost_lookup(struct fakehost *fake, const char *path,
 			struct lxcfs_attributes *attributes)
 {
+	*attributes = (struct lxcfs_attributes){.size = sizeof(*attributes),
+						.version = LXCFS_ABI_VERSION};
 	return fake->plugin->subtrees->lookup(&fake->host, path, attributes);
 }
 

@@ -14,8 +14,9 @@
 
 static struct hierarchy v1(const char *controllers)
 {
-	return (struct hierarchy){
-		.version = LXCFS_CGROUP_V1, .controllers = (char *)(uintptr_t)controllers, .fd = -1};
+	return (struct hierarchy){.version = LXCFS_CGROUP_V1,
+				  .controllers = (char *)(uintptr_t)controllers,
+				  .fd = -1};
 }
 
 static struct hierarchy v2(const char *available)

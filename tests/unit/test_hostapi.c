@@ -151,9 +151,9 @@ static void entries_come_in_order(void **state)
 	const struct directory_record *record = NULL;
 
 	for (size_t index = 0; index < 6; index++)
-		assert_int_equal(host.directory_add(directory, names[index],
-						    index % 2 ? S_IFDIR : S_IFREG),
-				 0);
+		assert_int_equal(
+			host.directory_add(directory, names[index], index % 2 ? S_IFDIR : S_IFREG),
+			0);
 	for (size_t index = 0; index < 6; index++) {
 		record = directory_next(directory->output.data, directory->output.length, record);
 		assert_non_null(record);
@@ -196,7 +196,8 @@ static void a_long_listing_is_whole(void **state)
 		snprintf(name, sizeof(name), "cpu%u", index);
 		assert_int_equal(host.directory_add(directory, name, S_IFDIR), 0);
 	}
-	while ((record = directory_next(directory->output.data, directory->output.length, record))) {
+	while ((record =
+			directory_next(directory->output.data, directory->output.length, record))) {
 		snprintf(name, sizeof(name), "cpu%u", count++);
 		assert_string_equal(record->name, name);
 	}

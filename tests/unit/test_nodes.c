@@ -25,8 +25,7 @@ static int set_up(void **state)
 	static struct fixture fixture;
 
 	*state = &fixture;
-	return state_create(&fixture.state) != 0 ||
-	       nodes_open(&fixture.state, &fixture.nodes) != 0;
+	return state_create(&fixture.state) != 0 || nodes_open(&fixture.state, &fixture.nodes) != 0;
 }
 
 static int tear_down(void **state)
@@ -69,7 +68,8 @@ static void ids_of_paths_are_fixed(void **state)
 	(void)state;
 	/* An id that changes with a release would break every mount that outlives the upgrade. */
 	assert_int_equal(node_id_of_path("proc/meminfo", false), UINT64_C(0x290c8cf015201a09));
-	assert_int_equal(node_id_of_path("sys/devices/system/cpu", true), UINT64_C(0x1b87b878d05ce0f4));
+	assert_int_equal(node_id_of_path("sys/devices/system/cpu", true),
+			 UINT64_C(0x1b87b878d05ce0f4));
 	assert_int_not_equal(node_id_of_path("proc/meminfo", false),
 			     node_id_of_path("proc/stat", false));
 	assert_int_not_equal(node_id_of_path("proc", false), node_id_of_path("proc", true));

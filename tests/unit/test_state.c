@@ -45,10 +45,9 @@ static void sections_lie_apart(void **unused)
 	(void)unused;
 	for (int section = 0; section < SECTIONS; section++) {
 		size_t length;
-		size_t start =
-			(size_t)((char *)state_section(&state, (enum state_section_id)section,
-						       &length) -
-				 (char *)state.header);
+		size_t start = (size_t)((char *)state_section(
+						&state, (enum state_section_id)section, &length) -
+					(char *)state.header);
 
 		assert_true(start >= end);
 		assert_true(length > 0);

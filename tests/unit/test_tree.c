@@ -30,7 +30,8 @@ static void fill_stub(struct stub *stub, const char *name, const char *const *fi
 	stub->generation.files = stub->files;
 	stub->generation.subtrees = &stub->subtree;
 	stub->generation.on_fault = ON_FAULT_ERROR;
-	for (; files && files[stub->generation.plugin.file_count]; stub->generation.plugin.file_count++)
+	for (; files && files[stub->generation.plugin.file_count];
+	     stub->generation.plugin.file_count++)
 		stub->files[stub->generation.plugin.file_count].path =
 			files[stub->generation.plugin.file_count];
 	stub->subtree.path = subtree;
@@ -274,8 +275,7 @@ static struct catalog *new_catalog(struct fixture *fixture, struct stub *first, 
 					    second ? &second->generation : NULL};
 	struct catalog *catalog;
 
-	assert_int_equal(
-		catalog_new(fixture->config, generations, 2, fixture->nodes, &catalog), 0);
+	assert_int_equal(catalog_new(fixture->config, generations, 2, fixture->nodes, &catalog), 0);
 	return catalog;
 }
 
