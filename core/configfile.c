@@ -26,7 +26,7 @@
  * what it reads: it is either at the top level, or a section is not closed.
  */
 #define END_KEY  "end-of-configuration"
-#define END_LINE "\n" END_KEY " = true\n"
+#define END_LINE END_KEY " = true\n"
 
 static const char not_closed[] = "a section or a list is not closed: a '}' is missing";
 
@@ -246,22 +246,71 @@ static cfg_t *parser_new(void)
 	return cfg;
 }
 
-/* The whole stream and END_LINE. */
+/* From one quote to the other, with both. */
+static size_t quoted_length(const char *text)
+{
+	size_t length = 1;
+
+	while (text[length] && text[length] != text[0])
+		length += text[length] == '\\' && text[length + 1] ? 2 : 1;
+	return text[length] ? length + 1 : length;
+}
+
+/* 0: no comment begins here. */
+static size_t comment_length(const char *text)
+{
+	const char *end;
+
+	if (text[0] == '#' || (text[0] == '/' && text[1] == '/'))
+		return strcspn(text, "\n");
+	if (text[0] != '/' || text[1] != '*')
+		return 0;
+	end = strstr(text + 2, "*/");
+	return end ? (size_t)(end + 2 - text) : strlen(text);
+}
+
+/* libconfuse miscounts the lines behind a comment, so it is not shown any. */
+static void blank_comments(char *text)
+{
+	bool begins_word = true;
+
+	while (*text) {
+		bool quoted = *text == '"' || *text == '\'';
+		size_t length = quoted ? quoted_length(text) : 1;
+		size_t comment = begins_word && !quoted ? comment_length(text) : 0;
+
+		begins_word = comment != 0 || strchr(" \t\r\n={}(),", *text);
+		for (size_t index = 0; index < comment; index++)
+			if (text[index] != '\n')
+				text[index] = ' ';
+		text += comment != 0 ? comment : length;
+	}
+}
+
+/* The whole stream without comments, and END_LINE. */
 static int read_text(FILE *stream, char **text, size_t *length)
 {
 	FILE *copy = open_memstream(text, length);
 	char buffer[4096];
+	char last = '\n';
 	size_t count;
 	int error;
 
 	if (!copy)
 		return -ENOMEM;
 	errno = 0;
-	while ((count = fread(buffer, 1, sizeof(buffer), stream)) > 0)
+	while ((count = fread(buffer, 1, sizeof(buffer), stream)) > 0) {
 		fwrite(buffer, 1, count, copy);
+		last = buffer[count - 1];
+	}
 	error = ferror(stream) ? errno : 0;
+	if (last != '\n')
+		fputc('\n', copy);
 	fputs(END_LINE, copy);
-	return fclose(copy) == 0 ? -error : -ENOMEM;
+	if (fclose(copy) != 0)
+		return -ENOMEM;
+	blank_comments(*text);
+	return -error;
 }
 
 /* One file, without what it includes. */

@@ -369,13 +369,14 @@ static void ignore_signals(void)
 
 int worker_main(const struct options *options)
 {
-	struct worker worker = {.options = options,
-				.config_fd = -1,
-				.server = {.fuse_fd = WORKER_FUSE_FD},
-				.plugins = {.channel = WORKER_CHANNEL_FD, .trial = true}};
+	/* Threads go on using it until the process has ended, when this function has returned. */
+	static struct worker worker = {.config_fd = -1,
+				       .server = {.fuse_fd = WORKER_FUSE_FD},
+				       .plugins = {.channel = WORKER_CHANNEL_FD, .trial = true}};
 	auto_free char *reason = NULL;
 	int result;
 
+	worker.options = options;
 	ignore_signals();
 	for (int fd = WORKER_FUSE_FD; fd <= WORKER_CHANNEL_FD; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);

@@ -45,10 +45,14 @@ static int do_pread(const char *path, size_t length, long offset)
 	char *data = malloc(length);
 	int fd = open_file(path, O_RDONLY);
 	ssize_t count = data ? pread(fd, data, length, offset) : -1;
+	int result;
 
 	if (count < 0)
-		return say(-1);
-	return fwrite(data, 1, (size_t)count, stdout) == (size_t)count ? 0 : 1;
+		result = say(-1);
+	else
+		result = fwrite(data, 1, (size_t)count, stdout) == (size_t)count ? 0 : 1;
+	free(data);
+	return result;
 }
 
 static int do_mmap(const char *path)

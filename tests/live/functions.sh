@@ -396,6 +396,17 @@ set_cpus() {
 	fi
 }
 
+# Before everything else on the machine, as far as the limit allows.
+set_first() {
+	local directory
+	directory=$(cgroup_directory "$1" cpu)
+	if is_v2 cpu; then
+		put 10000 "$directory/cpu.weight"
+	else
+		put 262144 "$directory/cpu.shares"
+	fi
+}
+
 set_memory() {
 	local directory bytes
 	directory=$(cgroup_directory "$1" memory)
@@ -428,6 +439,7 @@ set_limits() {
 		cpus=*) set_cpus "$name" "${limit#*=}" ;;
 		memory=*) set_memory "$name" "${limit#*=}" ;;
 		swap=*) set_swap "$name" "${limit#*=}" ;;
+		first) set_first "$name" ;;
 		cpuset=*) put "${limit#*=}" "$(cgroup_directory "$name" cpuset)/cpuset.cpus" ;;
 		*) bail "unknown limit $limit" ;;
 		esac
@@ -442,7 +454,8 @@ enable_controllers() {
 	done
 }
 
-# make_cgroup NAME [LIMIT...]: in every hierarchy; limits are cpus=N memory=SIZE swap=SIZE cpuset=LIST.
+# make_cgroup NAME [LIMIT...]: in every hierarchy; limits are cpus=N memory=SIZE swap=SIZE cpuset=LIST
+# and first, which is none: what runs there comes before all else.
 # A name may be PARENT/CHILD when PARENT was made before; on v2 a child with limits needs a parent without
 # processes.
 make_cgroup() {

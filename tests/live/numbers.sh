@@ -7,22 +7,22 @@ source "$(dirname "$0")/functions.sh"
 
 window_attempts=6
 
-# The CPU time that a cgroup used, in seconds, as the kernel tells.
-used_seconds() {
-	local directory
-	if is_v2 cpu; then
-		directory=$(cgroup_directory "$1" cpu)
-		awk '$1 == "usage_usec" { print $2 / 1e6 }' "$directory/cpu.stat"
-	else
-		directory=$(cgroup_directory "$1" cpuacct)
-		awk '{ print $1 / 1e9 }' "$directory/cpuacct.usage"
-	fi
-}
+# The file that tells the CPU time of a cgroup, and a part of awk that finds the seconds in it.
+if is_v2 cpu; then
+	usage_of() { echo "$(cgroup_directory "$1" cpu)/cpu.stat"; }
+	find_usage='$1 == "usage_usec" { used = $2 / 1e6 }'
+else
+	usage_of() { echo "$(cgroup_directory "$1" cpuacct)/cpuacct.usage"; }
+	find_usage='NF == 1 { used = $1 / 1e9 }'
+fi
 
-# UPTIME IDLE TICKS, read by one process inside of the container.
+# UPTIME IDLE SHOWN USED in seconds, read by one process inside of the container.
 times_in() {
-	inside "$1" cat /proc/uptime /proc/stat |
-		awk 'NR == 1 { uptime = $1; idle = $2 } $1 == "cpu" { print uptime, idle, $2 + $3 + $4 }'
+	inside "$1" cat /proc/uptime /proc/stat "$(usage_of "$1")" | awk '
+		NR == 1 { uptime = $1; idle = $2 }
+		$1 == "cpu" { shown = ($2 + $3 + $4) / 100 }
+		'"$find_usage"'
+		END { printf "%.2f %.2f %.2f %.6f\n", uptime, idle, shown, used }'
 }
 
 # Seconds since the container's first process started, by the host's clock.
@@ -47,23 +47,21 @@ end_loop() {
 # watch BUSY IDLE: one window of ten seconds while the first one loops.  Sets, for the first one, elapsed,
 # used, shown and idle seconds, and for the second one what it shows as used.
 watch() {
-	local before after used_before neighbour_before neighbour_after
+	local before after neighbour_before neighbour_after
 	before=$(times_in "$1")
-	used_before=$(used_seconds "$1")
 	neighbour_before=$(times_in "$2")
 	sleep 10
 	after=$(times_in "$1")
-	used=$(awk -v after="$(used_seconds "$1")" -v before="$used_before" 'BEGIN { print after - before }')
 	neighbour_after=$(times_in "$2")
-	read -r elapsed idle shown < <(awk '{ print $4 - $1, $5 - $2, ($6 - $3) / 100 }' <<<"$before $after")
-	neighbour=$(awk '{ print ($6 - $3) / 100 }' <<<"$neighbour_before $neighbour_after")
+	read -r elapsed idle shown used < <(awk '{ print $5 - $1, $6 - $2, $7 - $3, $8 - $4 }' <<<"$before $after")
+	neighbour=$(awk '{ print $7 - $3 }' <<<"$neighbour_before $neighbour_after")
 }
 
 percent() {
 	awk -v part="$1" -v whole="$2" 'BEGIN { print 100 * part / whole }'
 }
 
-# The loop must have had its CPU; on a machine that others load, a window in which it had.
+# The loop must have had its CPU; on a machine that is loaded in spite of its weight, a window in which it had.
 watch_undisturbed() {
 	local attempt
 	for ((attempt = 1; attempt <= window_attempts; attempt++)); do
@@ -75,9 +73,9 @@ watch_undisturbed() {
 
 plan 41
 swap=$(expected_swap 64M)
-make_cgroup a cpus=1 memory=256M swap=64M
+make_cgroup a cpus=1 memory=256M swap=64M first
 make_cgroup b cpus=1 memory=128M
-make_cgroup two memory=512M
+make_cgroup two memory=512M first
 make_cgroup pinned cpuset=1 memory=128M
 start_daemon main
 start_container a main

@@ -140,16 +140,24 @@ check "without CAP_SYS_PTRACE all files are good" inside a "$helpers/reader" --l
 stop_container a
 stop_daemon main
 
-# The daemon mounts what it needs for itself alone, where nothing is mounted.
-wrapper=(unshare --mount --propagation private bash -c 'for root in "${@:2:$1}"; do umount -l "$root"; done
+# In front of a command: it runs where no hierarchy is mounted.
+without_cgroups=(unshare --mount --propagation private bash -c 'for root in "${@:2:$1}"; do umount -l "$root"; done
 	exec "${@:$(($1 + 2))}"' bash "${#roots[@]}" "${roots[@]}")
-start_daemon main
-wrapper=()
-cgroup_options --cgroup a
-is "without a mounted cgroup hierarchy" \
-	"$("$helpers/container" "${options[@]}" --join "${daemon_pids[main]}" --namespaces m -- \
-		cat "$(mount_of main)/proc/meminfo" | meminfo MemTotal)" $((256 * 1024))
-stop_daemon main
+if is_v2 memory; then
+	fails "without a mounted cgroup hierarchy" 'no cgroup hierarchy is mounted; mount one' timeout 30 \
+		"${without_cgroups[@]}" "$daemon" -c "$(config_of main)" --runtime-dir="$(runtime_of main)" \
+		"$(mount_of main)"
+else
+	# The kernel says which v1 hierarchies there are, and the daemon mounts them for itself alone.
+	wrapper=("${without_cgroups[@]}")
+	start_daemon main
+	wrapper=()
+	cgroup_options --cgroup a
+	is "without a mounted cgroup hierarchy" \
+		"$("$helpers/container" "${options[@]}" --join "${daemon_pids[main]}" --namespaces m -- \
+			cat "$(mount_of main)/proc/meminfo" | meminfo MemTotal)" $((256 * 1024))
+	stop_daemon main
+fi
 
 # ---- other versions' command lines ----
 

@@ -420,9 +420,12 @@ static void every_complaint_has_file_line_and_reason(void **state)
 		{"container \"/a\" {\n bogus = 1\n}\n", "2: no such option 'bogus'"},
 		{"container \"/a\" {\n\n identity = x\n}\n",
 		 "3: identity = x: not one of auto, pid1, caller"},
+		{"# one\n// two\n/* three\n */ x = 1 # four\n", "4: no such option 'x'"},
+		{"plugins = { \"#\", # one\n '//' }\n",
+		 "2: plugins: \"//\" is not the name of a plugin"},
 		{"plugins = {\"stat\"", "2: a section or a list is not closed: a '}' is missing"},
 		{"container \"/a\" {\n swap = off\n",
-		 "4: a section or a list is not closed: a '}' is missing"},
+		 "3: a section or a list is not closed: a '}' is missing"},
 	};
 
 	for (size_t index = 0; index < sizeof(cases) / sizeof(cases[0]); index++) {
