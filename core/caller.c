@@ -18,6 +18,9 @@
 /* A reader that moves while it is looked at is looked at again. */
 #define ATTEMPTS 8
 
+/* Of a cgroup.  The kernel allows more; runtimes use about ten. */
+#define DEPTH_MAX 64u
+
 /* The inode of a namespace whose link cannot be read. */
 #define UNREADABLE 0u
 
@@ -113,9 +116,9 @@ static void learn_pid_namespace(struct reader *reader)
 		namespaces_remember(resolver->namespaces, reader->pid_namespace, fd, facts, NULL);
 }
 
-/* ---- rule 1: the root of the reader's cgroup namespace ---- */
+/* ---- the container of some paths ---- */
 
-/* The first components of a path: the namespace's root, if the path lies below it. */
+/* The first `depth` components of a path. */
 static char *cut_path(struct arena *arena, const char *path, unsigned depth)
 {
 	size_t length = boundary_prefix(path, depth);
@@ -127,6 +130,28 @@ static char *cut_path(struct arena *arena, const char *path, unsigned depth)
 	cut[length] = '\0';
 	return cut;
 }
+
+/*
+ * Limits are read up to the root, so a container could make each read as expensive as it likes by nesting
+ * cgroups.  A deeper one is taken for its ancestor, whose limits hold for it too.
+ */
+static int get_container(const struct reader *reader, const struct cgroup_paths *boundary,
+			 struct container **container)
+{
+	struct cgroup_paths cut = *boundary;
+
+	for (unsigned index = 0; index < HIERARCHY_MAX; index++) {
+		if (!cut.path[index] || boundary_depth(cut.path[index]) <= DEPTH_MAX)
+			continue;
+		cut.path[index] = cut_path(reader->arena, cut.path[index], DEPTH_MAX);
+		if (!cut.path[index])
+			return -ENOMEM;
+	}
+	return container_get(reader->resolver->containers, &cut, reader->pid_facts.group,
+			     container);
+}
+
+/* ---- rule 1: the root of the reader's cgroup namespace ---- */
 
 static int root_paths(const struct reader *reader, const struct namespace_facts *facts,
 		      struct cgroup_paths *roots)
@@ -157,6 +182,14 @@ static bool lies_below(const char *host, unsigned depth, const char *inside)
 	return strcmp(*rest ? rest : "/", inside) == 0;
 }
 
+static bool has_all_roots(const struct reader *reader, const struct namespace_facts *facts)
+{
+	for (unsigned index = 0; index < HIERARCHY_MAX; index++)
+		if (reader->paths.path[index] && facts->known[index] && facts->root[index] == 0)
+			return false;
+	return true;
+}
+
 /*
  * Look at an unknown namespace from inside.  The depth of its root comes from our own thread; which
  * cgroup lies there, from a reader that stands below it.
@@ -178,24 +211,19 @@ static int learn_cgroup_namespace(struct reader *reader, int fd, struct namespac
 	if (result == 0)
 		result = root_paths(reader, facts, &roots);
 	if (result == 0)
-		result = container_get(resolver->containers, &roots, facts->group, &root);
+		result = get_container(reader, &roots, &root);
 	if (result != 0)
 		return result;
 	for (unsigned index = 0; index < HIERARCHY_MAX; index++)
 		if (view.below[index] && reader->paths.path[index] &&
 		    lies_below(reader->paths.path[index], view.depth[index], view.path[index]))
 			facts->root[index] = root->key.inode[index];
-	namespaces_remember(resolver->namespaces, reader->cgroup_namespace, fd, facts, root);
+	/* A reader that stands beside the root tells nothing about it that others need not find out. */
+	if (has_all_roots(reader, facts))
+		namespaces_remember(resolver->namespaces, reader->cgroup_namespace, fd, facts,
+				    root);
 	container_put(root);
 	return 0;
-}
-
-static bool has_all_roots(const struct reader *reader, const struct namespace_facts *facts)
-{
-	for (unsigned index = 0; index < HIERARCHY_MAX; index++)
-		if (reader->paths.path[index] && facts->known[index] && facts->root[index] == 0)
-			return false;
-	return true;
 }
 
 static int get_cgroup_namespace(struct reader *reader, struct namespace_facts *facts)
@@ -218,7 +246,6 @@ static int get_cgroup_namespace(struct reader *reader, struct namespace_facts *f
 
 static int identify_by_namespace(struct reader *reader, struct container **container)
 {
-	struct caller_resolver *resolver = reader->resolver;
 	struct namespace_facts facts;
 	struct cgroup_paths roots;
 	bool outside = false;
@@ -227,7 +254,7 @@ static int identify_by_namespace(struct reader *reader, struct container **conta
 	if (result == 0)
 		result = root_paths(reader, &facts, &roots);
 	if (result == 0)
-		result = container_get(resolver->containers, &roots, facts.group, container);
+		result = get_container(reader, &roots, container);
 	if (result != 0)
 		return result;
 	for (unsigned index = 0; index < HIERARCHY_MAX; index++) {
@@ -241,7 +268,7 @@ static int identify_by_namespace(struct reader *reader, struct container **conta
 		return 0;
 	container_put(*container);
 	*container = NULL;
-	return container_get(resolver->containers, &roots, facts.group, container);
+	return get_container(reader, &roots, container);
 }
 
 /* ---- rules 2 and 3 ---- */
@@ -261,14 +288,12 @@ static int identify_by_init(struct reader *reader, struct container **container)
 			boundary.path[index] = init.path[index];
 	}
 	/* Without a pid 1 the namespace ends, and the reader with it. */
-	return container_get(reader->resolver->containers, &boundary, reader->pid_facts.group,
-			     container);
+	return get_container(reader, &boundary, container);
 }
 
 static int identify_by_cgroup(struct reader *reader, struct container **container)
 {
-	return container_get(reader->resolver->containers, &reader->paths, reader->pid_facts.group,
-			     container);
+	return get_container(reader, &reader->paths, container);
 }
 
 static int identify(struct reader *reader, enum identity_policy identity,
@@ -348,7 +373,7 @@ int caller_event_fd(const struct caller_resolver *resolver)
 void caller_take_events(struct caller_resolver *resolver)
 {
 	if (container_cache_take_events(resolver->containers))
-		namespaces_sweep(resolver->namespaces);
+		namespaces_drop_gone(resolver->namespaces);
 }
 
 /* ---- opening ---- */
@@ -366,7 +391,7 @@ static int open_parts(struct caller_resolver *resolver, unsigned limit)
 		result = container_cache_new(hostfs, limit, &resolver->containers);
 	/* A container has a pid and a cgroup namespace. */
 	if (result == 0)
-		result = namespaces_new(2 * limit, &resolver->namespaces);
+		result = namespaces_new(hostfs, 2 * limit, &resolver->namespaces);
 	if (result == 0)
 		result = resolver_new(hostfs, &resolver->resolver);
 	return result;

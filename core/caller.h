@@ -11,7 +11,7 @@
  * hierarchy is no container's boundary in rule 2.
  * A namespace link that cannot be read means rule 3, never a failure.
  *
- * Cached answers are tied to a namespace descriptor or a pidfd, so that a recycled pid or inode
+ * Cached answers are tied to a namespace descriptor, so that a recycled pid or inode
  * number never shows another container's data.  All functions may be called from any thread.
  */
 #ifndef LXCFS_CORE_CALLER_H

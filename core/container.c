@@ -19,6 +19,7 @@
 #define BUCKETS       4096u
 #define GROUPS        1024u
 #define SWEEP_SECONDS 1
+#define SWEEP_STEP    64u /* containers: each costs calls of the kernel, and readers wait meanwhile */
 
 struct entry {
 	struct entry *bucket_next;
@@ -34,8 +35,9 @@ struct container_cache {
 	pthread_mutex_t lock;
 	unsigned limit;
 	unsigned count;
-	time_t swept;   /* CLOCK_MONOTONIC */
-	int inotify_fd; /* tells of unified cgroups that became empty */
+	time_t swept;        /* CLOCK_MONOTONIC */
+	size_t sweep_bucket; /* where the next sweep goes on */
+	int inotify_fd;      /* tells of unified cgroups that became empty */
 	struct entry *oldest;
 	struct entry *newest;
 	struct entry *buckets[BUCKETS];
@@ -365,14 +367,28 @@ void container_cache_free(struct container_cache *cache)
 	free(cache);
 }
 
+/* Whether it was dropped. */
+static bool drop_unused(struct container_cache *cache, struct entry *entry)
+{
+	if (container_is_used(entry->container))
+		return false;
+	atomic_store(&entry->container->gone, true);
+	remove_entry(cache, entry);
+	return true;
+}
+
 static void sweep_locked(struct container_cache *cache)
 {
-	struct entry *next;
+	unsigned looked = 0;
 
-	for (struct entry *entry = cache->oldest; entry; entry = next) {
-		next = entry->newer;
-		if (!container_is_used(entry->container))
-			remove_entry(cache, entry);
+	for (size_t step = 0; step < BUCKETS && looked < SWEEP_STEP; step++) {
+		struct entry *entry = cache->buckets[cache->sweep_bucket++ % BUCKETS];
+		struct entry *next;
+
+		for (; entry; entry = next, looked++) {
+			next = entry->bucket_next;
+			drop_unused(cache, entry);
+		}
 	}
 }
 
@@ -396,10 +412,8 @@ static bool drop_empty(struct container_cache *cache, int watch)
 	pthread_mutex_lock(&cache->lock);
 	for (struct entry *entry = cache->oldest; entry; entry = next) {
 		next = entry->newer;
-		if (entry->watch != watch || container_is_used(entry->container))
-			continue;
-		remove_entry(cache, entry);
-		dropped = true;
+		if (entry->watch == watch)
+			dropped |= drop_unused(cache, entry);
 	}
 	pthread_mutex_unlock(&cache->lock);
 	return dropped;

@@ -32,6 +32,7 @@ struct container_key {
 
 struct container {
 	atomic_uint references;
+	atomic_bool gone; /* the cache let go of it because it was not used any more */
 	struct container_key key;
 	uint64_t group;            /* as given to container_get() */
 	bool host;                 /* the root in every hierarchy: nothing limits it */

@@ -27,15 +27,11 @@ static uint64_t now(void)
 /* Only stores into shared memory: this runs in signal handlers. */
 static void charge(const struct server_thread *thread, int signal_number)
 {
-	const struct journal *journal = &thread->server->journal;
-	const struct fuse_in_header *request;
 	struct journal_mark *mark;
 
 	if (!thread->clock.busy)
 		return;
-	request = journal_request(journal, thread->slot);
-	mark = &journal->marks[thread->slot];
-	atomic_store(&mark->unique, request->unique);
+	mark = journal_mark(&thread->server->journal, thread->slot);
 	atomic_store(&mark->signal, (uint32_t)signal_number);
 	atomic_fetch_add(&mark->charges, 1);
 }
@@ -111,7 +107,7 @@ int fault_thread_open(struct server_thread *thread, uint32_t timeout)
 		free(stack.ss_sp);
 		return -errno;
 	}
-	thread->clock.timeout = (uint64_t)timeout * 1000000;
+	thread->clock = (struct thread_clock){.timeout = (uint64_t)timeout * 1000000};
 	if (timeout == 0)
 		return 0;
 	event._sigev_un._tid = gettid();
@@ -137,9 +133,12 @@ void fault_end(struct server_thread *thread)
 
 bool fault_is_charged(const struct server_thread *thread)
 {
-	const struct journal_mark *marks = thread->server->journal.marks;
+	const struct journal_mark *mark;
 
 	/* `lxcfs render` serves no requests and has no journal. */
-	return marks && atomic_load_explicit(&marks[thread->slot].charges, memory_order_relaxed) >=
-				FAULT_CHARGES_MAX;
+	if (!thread->server->journal.marks)
+		return false;
+	mark = journal_mark(&thread->server->journal, thread->slot);
+	return atomic_load_explicit(&mark->charges, memory_order_relaxed) >= FAULT_CHARGES_MAX ||
+	       atomic_load_explicit(&mark->replays, memory_order_relaxed) > FAULT_REPLAYS_MAX;
 }

@@ -16,6 +16,8 @@
 
 /* Charges after which a request is not rendered any more. */
 #define FAULT_CHARGES_MAX 2u
+/* How often a request may be begun anew by successors that then died of something else. */
+#define FAULT_REPLAYS_MAX 8u
 
 /* Catch fatal signals of the whole process. */
 int fault_catch(void);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "fault.h"
 #include "hostapi.h"
 #include "log.h"
 #include "timers.h"
@@ -254,8 +255,14 @@ void generation_put(struct generation *generation)
 
 void generation_enter(struct generation *generation)
 {
-	if (generation->plugin.threads == LXCFS_THREADS_SERIAL)
-		pthread_mutex_lock(&generation->serial);
+	struct server_thread *thread = server_thread_current();
+
+	if (generation->plugin.threads != LXCFS_THREADS_SERIAL)
+		return;
+	pthread_mutex_lock(&generation->serial);
+	/* To have waited for others is not held against this request. */
+	if (thread)
+		fault_begin(thread);
 }
 
 void generation_leave(struct generation *generation)

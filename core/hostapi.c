@@ -297,9 +297,15 @@ static uint32_t api_cgroup_version(const struct lxcfs_request *shown, const char
 static int32_t api_cgroup_file(const struct lxcfs_request *shown, const char *controller,
 			       const char *file, struct lxcfs_text *text)
 {
-	return has_container(shown) ? rendering_cgroup_file(&request_of(shown)->rendering,
-							    controller, file, text)
-				    : -ENODEV;
+	struct rendering *rendering = &request_of(shown)->rendering;
+
+	if (!has_container(shown) ||
+	    rendering_cgroup_version(rendering, controller) == LXCFS_CGROUP_NONE)
+		return -ENODEV;
+	/* The root counts for the whole host. */
+	if (!rendering_owns_cgroup(rendering, controller))
+		return -ENOENT;
+	return rendering_cgroup_file(rendering, controller, file, text);
 }
 
 static int32_t api_cpu_view(const struct lxcfs_request *shown, const struct lxcfs_cpu_view **view)

@@ -199,9 +199,21 @@ int image_adopt(int memfd, struct image *image, char **reason)
 int image_map(struct image *image, char **reason)
 {
 	char path[64];
+	void *stale;
 
 	*reason = NULL;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", image->memfd);
+	/* Code that could not be unmapped (it left a thread-local destructor) still has its name. */
+	while ((stale = dlopen(path, RTLD_NOW | RTLD_NOLOAD))) {
+		int other = fcntl(image->memfd, F_DUPFD_CLOEXEC, image->memfd + 1);
+
+		dlclose(stale);
+		if (other < 0)
+			return refuse(reason, -errno, "%s", strerror(errno));
+		close(image->memfd);
+		image->memfd = other;
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", image->memfd);
+	}
 	image->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!image->handle)
 		return refuse(reason, -ENOEXEC, "%s (a missing library? see ldd)", dlerror());

@@ -4,7 +4,12 @@
 #include <linux/fuse.h>
 #include <string.h>
 
-_Static_assert(sizeof(struct journal_mark) == 16, "marks are an array in shared memory");
+/* Set in the number of a request that the kernel sends again (Linux 6.9). */
+#ifndef FUSE_UNIQUE_RESEND
+#define FUSE_UNIQUE_RESEND (UINT64_C(1) << 63)
+#endif
+
+_Static_assert(sizeof(struct journal_mark) == 24, "marks are an array in shared memory");
 
 size_t journal_bytes(void)
 {
@@ -56,12 +61,22 @@ void *journal_request(const struct journal *journal, int slot)
 
 void journal_clear(struct journal *journal, int slot)
 {
-	struct journal_mark *mark = &journal->marks[slot];
-
 	memset(journal_request(journal, slot), 0, sizeof(struct fuse_in_header));
+}
+
+struct journal_mark *journal_mark(const struct journal *journal, int slot)
+{
+	const struct fuse_in_header *header = journal_request(journal, slot);
+	struct journal_mark *mark = &journal->marks[slot];
+	uint64_t unique = header->unique & ~FUSE_UNIQUE_RESEND;
+
+	if (atomic_load_explicit(&mark->unique, memory_order_relaxed) == unique)
+		return mark;
 	atomic_store_explicit(&mark->charges, 0, memory_order_relaxed);
 	atomic_store_explicit(&mark->signal, 0, memory_order_relaxed);
-	atomic_store_explicit(&mark->unique, 0, memory_order_release);
+	atomic_store_explicit(&mark->replays, 0, memory_order_relaxed);
+	atomic_store_explicit(&mark->unique, unique, memory_order_release);
+	return mark;
 }
 
 size_t journal_length(const struct journal *journal, int slot)

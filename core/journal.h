@@ -22,7 +22,9 @@
 struct journal_mark {
 	_Atomic uint32_t charges; /* faults of the thread that served this very request */
 	_Atomic uint32_t signal;  /* the last of them */
-	_Atomic uint64_t unique;  /* of the request that was charged */
+	_Atomic uint32_t replays; /* successors that began to serve it anew */
+	uint32_t reserved;
+	_Atomic uint64_t unique; /* of the request that this is about */
 };
 
 struct journal {
@@ -40,6 +42,12 @@ void journal_close(struct journal *journal);
 /* An empty slot, or -1 when all are in use.  Any thread. */
 int journal_take(struct journal *journal);
 void journal_give_back(struct journal *journal, int slot);
+
+/*
+ * The mark of the request that a slot holds; one that was left by an earlier request is emptied first.
+ * Safe in a signal handler.
+ */
+struct journal_mark *journal_mark(const struct journal *journal, int slot);
 
 /* JOURNAL_SLOT_BYTES bytes to read a request into. */
 void *journal_request(const struct journal *journal, int slot);

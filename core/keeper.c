@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -49,6 +50,7 @@ struct keeper {
 	bool ready;        /* the worker that runs now could serve */
 	bool serving;      /* and does */
 	unsigned failures; /* workers in a row that never did */
+	unsigned orders;   /* bits of messages for the next one that does */
 	int config_fd;
 	size_t image_count;
 	struct kept_image images[IMAGES_MAX];
@@ -139,6 +141,7 @@ static _Noreturn void become_worker(const struct keeper *keeper, int channel)
 
 static int start_worker(struct keeper *keeper)
 {
+	static const struct timeval patience = {.tv_sec = 1};
 	int ends[2];
 	int result = channel_open(ends);
 	pid_t pid;
@@ -154,6 +157,8 @@ static int start_worker(struct keeper *keeper)
 		close(ends[0]);
 		return result;
 	}
+	/* A worker that does not read must not hold up the keeper. */
+	setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	keeper->worker = pid;
 	keeper->channel = ends[0];
 	keeper->ready = false;
@@ -193,6 +198,29 @@ enum step {
 	STEP_FAIL,
 };
 
+/* What cannot be obeyed now is for the worker that serves next. */
+static void forward(struct keeper *keeper, enum message_kind kind)
+{
+	if (keeper->serving && keeper->channel >= 0 &&
+	    channel_send(keeper->channel, kind, NULL, NULL, -1) == 0)
+		return;
+	/* Passthrough is a switch: twice is as never. */
+	if (kind == MESSAGE_PASSTHROUGH)
+		keeper->orders ^= 1u << kind;
+	else
+		keeper->orders |= 1u << kind;
+}
+
+static void forward_waiting(struct keeper *keeper)
+{
+	unsigned orders = keeper->orders;
+
+	keeper->orders = 0;
+	for (enum message_kind kind = MESSAGE_RELOAD; kind <= MESSAGE_PASSTHROUGH; kind++)
+		if (orders & 1u << kind)
+			forward(keeper, kind);
+}
+
 static enum step take_message(struct keeper *keeper)
 {
 	struct message message;
@@ -219,6 +247,7 @@ static enum step take_message(struct keeper *keeper)
 	} else if (message.kind == MESSAGE_SERVING) {
 		keeper->serving = true;
 		keeper->failures = 0;
+		forward_waiting(keeper);
 	} else if (message.kind == MESSAGE_FAILED) {
 		log_error("%s", message.text);
 	} else if (message.kind == MESSAGE_GONE) {
@@ -254,25 +283,21 @@ static enum step replace_worker(struct keeper *keeper)
 	forget_worker(keeper);
 	if (!keeper->mounted)
 		return STEP_FAIL;
-	if (keeper->failures >= FAILURES_MAX) {
-		log_error("%u workers in a row could not serve; giving up: the mount is ended",
-			  keeper->failures);
-		return STEP_FAIL;
-	}
-	if (!keeper->serving)
-		keeper->failures++;
-	if (keeper->failures > 1)
-		usleep(BACKOFF_MILLISECONDS * 1000 * keeper->failures);
-	result = start_worker(keeper);
-	if (result != 0)
+	while (keeper->failures < FAILURES_MAX) {
+		if (!keeper->serving)
+			keeper->failures++;
+		if (keeper->failures > 1)
+			usleep(BACKOFF_MILLISECONDS * 1000 * keeper->failures);
+		result = start_worker(keeper);
+		if (result == 0)
+			return STEP_ON;
 		log_error("the next worker cannot be started: %s", strerror(-result));
-	return result == 0 ? STEP_ON : STEP_FAIL;
-}
-
-static void forward(const struct keeper *keeper, enum message_kind kind)
-{
-	if (keeper->channel < 0 || channel_send(keeper->channel, kind, NULL, NULL, -1) != 0)
-		log_warning("no worker is there to obey; send the signal again");
+		end_worker(keeper);
+		keeper->serving = false;
+	}
+	log_error("%u workers in a row could not serve; giving up: the mount is ended",
+		  keeper->failures);
+	return STEP_FAIL;
 }
 
 static enum step take_signal(struct keeper *keeper)
@@ -304,8 +329,12 @@ static enum step wait_step(struct keeper *keeper, int timeout)
 			       {.fd = keeper->channel, .events = POLLIN}};
 	int count = poll(fds, 2, timeout);
 
-	if (count == 0)
-		return STEP_FAIL;
+	if (count == 0) {
+		log_error("worker %d does not begin to serve; it is ended", (int)keeper->worker);
+		if (keeper->worker != 0)
+			kill(keeper->worker, SIGKILL);
+		return keeper->mounted ? STEP_ON : STEP_FAIL;
+	}
 	if (count < 0)
 		return errno == EINTR ? STEP_ON : STEP_FAIL;
 	/* Messages first: a worker may have said why it dies. */
@@ -341,8 +370,10 @@ static int take_lock(struct keeper *keeper)
 		log_error("the runtime directory %s: %s", directory, strerror(-result));
 		return result;
 	}
-	if (snprintf(path, sizeof(path), "%s/lxcfs.lock", directory) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/lxcfs.lock", directory) >= (int)sizeof(path)) {
+		log_error("the name of the runtime directory %s is too long", directory);
 		return -ENAMETOOLONG;
+	}
 	keeper->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (keeper->lock_fd >= 0 && flock(keeper->lock_fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
@@ -366,7 +397,10 @@ static int name_pidfile(struct keeper *keeper)
 	else
 		length = snprintf(keeper->pidfile, sizeof(keeper->pidfile), "%s/lxcfs.pid",
 				  keeper->options->runtime_directory);
-	return length < (int)sizeof(keeper->pidfile) ? 0 : -ENAMETOOLONG;
+	if (length < (int)sizeof(keeper->pidfile))
+		return 0;
+	log_error("the name of the pidfile is too long");
+	return -ENAMETOOLONG;
 }
 
 static int write_pidfile(const struct keeper *keeper)
@@ -384,6 +418,8 @@ static int open_signals(struct keeper *keeper)
 {
 	sigset_t signals;
 
+	/* Who started this may have ignored it, and the kernel would not tell of dead workers. */
+	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGCHLD);
 	sigaddset(&signals, SIGUSR1);
@@ -395,6 +431,15 @@ static int open_signals(struct keeper *keeper)
 	signal(SIGPIPE, SIG_IGN);
 	keeper->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	return keeper->signal_fd < 0 ? -errno : 0;
+}
+
+static int create_state(struct keeper *keeper)
+{
+	int result = state_create(&keeper->state);
+
+	if (result != 0)
+		log_error("the memory that outlives workers cannot be made: %s", strerror(-result));
+	return result;
 }
 
 /* Everything that can be wrong with the place, before anything is done. */
@@ -414,7 +459,7 @@ static int prepare(struct keeper *keeper)
 	if (result == 0)
 		result = name_pidfile(keeper);
 	if (result == 0)
-		result = state_create(&keeper->state);
+		result = create_state(keeper);
 	if (result == 0)
 		result = open_signals(keeper);
 	return result;
@@ -425,6 +470,8 @@ static int bring_up(struct keeper *keeper)
 {
 	int result = start_worker(keeper);
 
+	if (result != 0)
+		log_error("the worker cannot be started: %s", strerror(-result));
 	while (result == 0 && !keeper->ready)
 		if (wait_step(keeper, READY_MILLISECONDS) != STEP_ON)
 			return -EIO;
@@ -469,8 +516,12 @@ int keeper_main(const struct options *options, char **argv)
 	}
 	log_notice("%s serves %s", PACKAGE_STRING, options->mountpoint);
 	while (step == STEP_ON)
-		step = wait_step(&keeper, -1);
-	if (step == STEP_GONE) {
+		step = wait_step(&keeper, keeper.serving ? -1 : READY_MILLISECONDS);
+	if (step == STEP_GONE && mountpoint_is_dead(options->mountpoint)) {
+		log_error("the connection of %s was aborted; the mount is ended",
+			  options->mountpoint);
+		step = STEP_FAIL;
+	} else if (step == STEP_GONE) {
 		log_notice("%s was unmounted", options->mountpoint);
 		keeper.mounted = false;
 		unlink(keeper.pidfile);

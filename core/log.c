@@ -51,11 +51,29 @@ static bool journal_connect(void)
 	return false;
 }
 
+/* Started without anybody who reads what it says. */
+static bool stderr_is_nowhere(void)
+{
+	struct stat status;
+	struct stat nowhere;
+
+	return fstat(STDERR_FILENO, &status) != 0 ||
+	       (stat("/dev/null", &nowhere) == 0 && S_ISCHR(status.st_mode) &&
+		status.st_rdev == nowhere.st_rdev);
+}
+
+static enum log_target choose_target(void)
+{
+	if (stderr_is_journal())
+		return LOG_TARGET_JOURNAL;
+	return stderr_is_nowhere() ? LOG_TARGET_SYSLOG : LOG_TARGET_STDERR;
+}
+
 void log_open(enum log_target target, uint32_t level)
 {
 	log_set_level(level);
 	if (target == LOG_TARGET_AUTO)
-		target = stderr_is_journal() ? LOG_TARGET_JOURNAL : LOG_TARGET_STDERR;
+		target = choose_target();
 	if (target == LOG_TARGET_JOURNAL && !journal_connect())
 		target = LOG_TARGET_STDERR;
 	if (target == LOG_TARGET_SYSLOG)

@@ -13,7 +13,7 @@
 
 enum log_target { LOG_TARGET_AUTO, LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_JOURNAL };
 
-/* AUTO: the journal when stderr is connected to it, else stderr. */
+/* AUTO: the journal when stderr is connected to it, syslog when stderr is /dev/null, else stderr. */
 void log_open(enum log_target target, uint32_t level);
 void log_set_level(uint32_t level);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The program: a keeper, a worker, a self-test, or `lxcfs render`. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "config.h"
@@ -42,10 +44,22 @@ static int run_daemon(int argc, char **argv, int is_worker)
 	return parsed == OPTIONS_DONE ? EXIT_SUCCESS : status;
 }
 
+/* Else the first descriptors that are opened would get what is printed and logged. */
+static void open_standard_descriptors(void)
+{
+	int fd = open("/dev/null", O_RDWR);
+
+	while (fd >= 0 && fd <= STDERR_FILENO)
+		fd = dup(fd);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const char *first = argc > 1 ? argv[1] : "";
 
+	open_standard_descriptors();
 	if (strcmp(first, "render") == 0)
 		return render_main(argc - 1, argv + 1);
 	if (strcmp(first, SELFTEST_ARGUMENT) == 0)

@@ -12,6 +12,7 @@
 
 #include "cleanup.h"
 #include "log.h"
+#include "mountinfo.h"
 
 #define FUSE_MAGIC    0x65735546
 #define FILE_SYSTEM   "fuse.lxcfs"
@@ -51,12 +52,11 @@ static bool is_our_mount(const char *path)
 	size_t size = 0;
 
 	while (real && mounts && getline(&line, &size, mounts) > 0) {
-		char point[4096];
-		const char *type = strstr(line, " - ");
+		char *rest = line;
+		struct mount mount;
 
-		if (type && sscanf(line, "%*s %*s %*s %*s %4095s", point) == 1 &&
-		    strcmp(point, real) == 0 &&
-		    strncmp(type + 3, FILE_SYSTEM " ", sizeof(FILE_SYSTEM)) == 0)
+		if (mountinfo_next(&rest, &mount) && strcmp(mount.point, real) == 0 &&
+		    strcmp(mount.type, FILE_SYSTEM) == 0)
 			return true;
 	}
 	return false;
@@ -66,6 +66,15 @@ static bool is_our_mount(const char *path)
 static int look_at(const char *path, struct stat *status, struct statfs *system)
 {
 	return stat(path, status) != 0 || statfs(path, system) != 0 ? errno : 0;
+}
+
+bool mountpoint_is_dead(const char *path)
+{
+	struct stat status;
+	struct statfs system;
+	int error = look_at(path, &status, &system);
+
+	return error == ENOTCONN || error == ECONNABORTED;
 }
 
 int mountpoint_prepare(const char *path)

@@ -3,6 +3,8 @@
 #ifndef LXCFS_CORE_MOUNTPOINT_H
 #define LXCFS_CORE_MOUNTPOINT_H
 
+#include <stdbool.h>
+
 /*
  * Look at the place before anything is mounted.  A dead mount of ours (ENOTCONN) is taken away.
  * -EBUSY: a living one is there.  What is wrong is logged with what to do.
@@ -10,6 +12,8 @@
 int mountpoint_prepare(const char *path);
 /* Mount the connection; `options` are those of -o, for mount(2).  Logs what fails. */
 int mountpoint_mount(const char *path, int fuse_fd, const char *options);
+/* Whether nobody can serve the mount any more. */
+bool mountpoint_is_dead(const char *path);
 /* Lazily: whoever is in it stays in it. */
 int mountpoint_unmount(const char *path);
 

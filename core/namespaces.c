@@ -4,13 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define BUCKETS       1024u
 #define GROUPS        1024u
 #define SWEEP_SECONDS 1
+#define SWEEP_STEP    64u /* entries: each costs calls of the kernel, and readers wait meanwhile */
 
 struct entry {
 	struct entry *next; /* in its bucket */
@@ -22,21 +25,24 @@ struct entry {
 };
 
 struct namespaces {
+	const struct hostfs *hostfs;
 	pthread_rwlock_t lock;
 	unsigned limit;
 	unsigned count;
 	_Atomic uint64_t clock; /* goes on by one with each use */
 	time_t swept;           /* CLOCK_MONOTONIC */
+	size_t sweep_bucket;    /* where the next sweep goes on */
 	struct entry *buckets[BUCKETS];
 	unsigned groups[GROUPS];
 };
 
-int namespaces_new(unsigned limit, struct namespaces **created)
+int namespaces_new(const struct hostfs *hostfs, unsigned limit, struct namespaces **created)
 {
 	struct namespaces *namespaces = calloc(1, sizeof(*namespaces));
 
 	if (!namespaces)
 		return -ENOMEM;
+	namespaces->hostfs = hostfs;
 	namespaces->limit = limit;
 	pthread_rwlock_init(&namespaces->lock, NULL);
 	*created = namespaces;
@@ -102,23 +108,55 @@ bool namespaces_find(struct namespaces *namespaces, uint64_t inode, struct names
 	return entry != NULL;
 }
 
-static void sweep_locked(struct namespaces *namespaces)
+/* Those that the cache of containers let go of: no call of the kernel is needed. */
+static void drop_gone(struct namespaces *namespaces)
 {
 	for (size_t bucket = 0; bucket < BUCKETS; bucket++) {
 		struct entry *next;
 
 		for (struct entry *entry = namespaces->buckets[bucket]; entry; entry = next) {
 			next = entry->next;
-			if (entry->root && !container_is_used(entry->root))
+			if (entry->root && atomic_load(&entry->root->gone))
 				remove_entry(namespaces, entry);
 		}
 	}
 }
 
-void namespaces_sweep(struct namespaces *namespaces)
+static bool is_used(const struct namespaces *namespaces, const struct entry *entry)
+{
+	char name[64];
+	struct stat status;
+
+	if (entry->root)
+		return container_is_used(entry->root);
+	if (entry->facts.init_pid == 0)
+		return true;
+	/* A pid namespace ends with its first process. */
+	snprintf(name, sizeof(name), "%u/ns/pid", entry->facts.init_pid);
+	return fstatat(namespaces->hostfs->proc_fd, name, &status, 0) == 0 &&
+	       status.st_ino == entry->inode;
+}
+
+static void sweep_locked(struct namespaces *namespaces)
+{
+	unsigned looked = 0;
+
+	for (size_t step = 0; step < BUCKETS && looked < SWEEP_STEP; step++) {
+		struct entry *entry = namespaces->buckets[namespaces->sweep_bucket++ % BUCKETS];
+		struct entry *next;
+
+		for (; entry; entry = next, looked++) {
+			next = entry->next;
+			if (!is_used(namespaces, entry))
+				remove_entry(namespaces, entry);
+		}
+	}
+}
+
+void namespaces_drop_gone(struct namespaces *namespaces)
 {
 	pthread_rwlock_wrlock(&namespaces->lock);
-	sweep_locked(namespaces);
+	drop_gone(namespaces);
 	pthread_rwlock_unlock(&namespaces->lock);
 }
 

@@ -26,7 +26,7 @@ struct namespace_facts {
 
 struct namespaces;
 
-int namespaces_new(unsigned limit, struct namespaces **namespaces);
+int namespaces_new(const struct hostfs *hostfs, unsigned limit, struct namespaces **namespaces);
 void namespaces_free(struct namespaces *namespaces);
 
 bool namespaces_find(struct namespaces *namespaces, uint64_t inode, struct namespace_facts *facts);
@@ -36,7 +36,10 @@ bool namespaces_find(struct namespaces *namespaces, uint64_t inode, struct names
  */
 void namespaces_remember(struct namespaces *namespaces, uint64_t inode, int fd,
 			 const struct namespace_facts *facts, struct container *root);
-/* Drop those whose root is not used any more; happens by itself now and then when one is remembered. */
-void namespaces_sweep(struct namespaces *namespaces);
+/*
+ * Drop those whose root the cache of containers let go of.  What else is not used any more is found a few
+ * entries at a time, at most once a second, when a namespace is remembered.
+ */
+void namespaces_drop_gone(struct namespaces *namespaces);
 
 #endif

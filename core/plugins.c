@@ -148,6 +148,15 @@ static void forget_names(const struct plugins *plugins, const struct catalog *be
 	}
 }
 
+static size_t count_loaded(struct generation *const *generations, size_t count)
+{
+	size_t loaded = 0;
+
+	for (size_t index = 0; index < count; index++)
+		loaded += generations[index] != NULL;
+	return loaded;
+}
+
 static int publish_generations(struct plugins *plugins, struct config *config,
 			       struct generation **generations, size_t count)
 {
@@ -155,6 +164,11 @@ static int publish_generations(struct plugins *plugins, struct config *config,
 	struct catalog *catalog;
 	int result = catalog_new(config, generations, count, plugins->server->nodes, &catalog);
 
+	/* Somebody's path is another one's already: nobody is displaced by that. */
+	if (result == 0 && before && catalog->count < count_loaded(generations, count)) {
+		catalog_free(catalog);
+		return -EEXIST;
+	}
 	if (result == 0 && before && plugins->server->nodes) {
 		/* What goes away keeps its node: note it, and build again with it. */
 		catalog_note_absent(before, catalog, plugins->server->nodes);
@@ -311,11 +325,13 @@ int plugins_reload(struct plugins *plugins)
 		}
 		generations[index] =
 			renew(plugins, config, &config->plugins[index], false, &fault, &reason);
+		if (generations[index] && generations[index] != old)
+			fault |= publish_generations(plugins, config, generations,
+						     config->plugin_count);
 		refused += fault != 0;
-		if (generations[index] && generations[index] != old &&
-		    publish_generations(plugins, config, generations, config->plugin_count) != 0)
-			log_error("plugin %s: no memory to replace it; the old one stays",
-				  config->plugins[index].name);
+		if (fault < 0)
+			log_error("plugin %s is not replaced: %s", config->plugins[index].name,
+				  strerror(-fault));
 		put_all(generations, config->plugin_count);
 	}
 	return refused;

@@ -57,6 +57,7 @@ struct plugin_state {
 	void *private_memory;
 	unsigned char *cells;
 	size_t cell_count;
+	uint64_t *taken; /* a bit for each cell: a search must not touch the cells themselves */
 	size_t search_from;
 	struct entry *buckets[BUCKETS];
 	struct entry *oldest;
@@ -109,6 +110,22 @@ static void unlink_entry(struct plugin_state *state, struct entry *entry)
 		state->newest = entry->older;
 }
 
+static bool is_taken(const struct plugin_state *state, size_t cell)
+{
+	return state->taken[cell / 64] >> cell % 64 & 1;
+}
+
+static void mark_cells(struct plugin_state *state, const struct record *record, bool taken)
+{
+	size_t first = (size_t)((const unsigned char *)record - state->cells) / CELL_BYTES;
+
+	for (size_t cell = first; cell < first + record->cells; cell++)
+		if (taken)
+			state->taken[cell / 64] |= UINT64_C(1) << cell % 64;
+		else
+			state->taken[cell / 64] &= ~(UINT64_C(1) << cell % 64);
+}
+
 static struct entry *enter(struct plugin_state *state, struct record *record)
 {
 	struct entry *entry = calloc(1, sizeof(*entry));
@@ -122,6 +139,7 @@ static struct entry *enter(struct plugin_state *state, struct record *record)
 	state->buckets[entry->bucket] = entry;
 	link_newest(state, entry);
 	*group_of(state, record) += record->cells;
+	mark_cells(state, record, true);
 	return entry;
 }
 
@@ -148,6 +166,7 @@ static void remove_entry(struct plugin_state *state, struct entry *entry)
 	*link = entry->bucket_next;
 	unlink_entry(state, entry);
 	*group_of(state, entry->record) -= entry->record->cells;
+	mark_cells(state, entry->record, false);
 	release_record(entry->record);
 	pthread_mutex_destroy(&entry->lock);
 	free(entry);
@@ -230,7 +249,8 @@ int plugin_state_open(const struct state *state, struct plugin_state **opened)
 		return -ENOMEM;
 	}
 	attach(plugin_state, section, length);
-	result = load(plugin_state);
+	plugin_state->taken = calloc(plugin_state->cell_count / 64 + 1, sizeof(uint64_t));
+	result = plugin_state->taken ? load(plugin_state) : -ENOMEM;
 	if (result != 0) {
 		plugin_state_free(plugin_state);
 		return result;
@@ -252,6 +272,7 @@ void plugin_state_free(struct plugin_state *plugin_state)
 	}
 	pthread_cond_destroy(&plugin_state->unused);
 	pthread_mutex_destroy(&plugin_state->lock);
+	free(plugin_state->taken);
 	free(plugin_state->private_memory);
 	free(plugin_state);
 }
@@ -261,17 +282,15 @@ static size_t search(const struct plugin_state *state, size_t from, size_t wante
 {
 	size_t run = 0;
 
-	for (size_t cell = from; cell < state->cell_count;) {
-		const struct record *record = record_at(state, cell);
-
-		if (atomic_load(&record->state) != RECORD_FREE) {
+	for (size_t cell = from; cell < state->cell_count; cell++) {
+		if (cell % 64 == 0 && state->taken[cell / 64] == UINT64_MAX) {
 			run = 0;
-			cell += record->cells;
+			cell += 63;
 			continue;
 		}
-		cell++;
-		if (++run == wanted)
-			return cell - wanted;
+		run = is_taken(state, cell) ? 0 : run + 1;
+		if (run == wanted)
+			return cell + 1 - wanted;
 	}
 	return state->cell_count;
 }

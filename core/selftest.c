@@ -165,6 +165,8 @@ int selftest_main(int argc, char **argv)
 	struct trial trial = {0};
 	int result;
 
+	/* Whoever waits for it may be gone. */
+	alarm(TIMEOUT_SECONDS + 1);
 	log_open(LOG_TARGET_STDERR, LXCFS_LOG_ERROR);
 	result = read_section(argc, argv, &section);
 	if (result == 0)

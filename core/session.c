@@ -53,11 +53,11 @@ static void configure_connection(void *userdata, struct fuse_conn_info *connecti
 	(void)userdata;
 	connection->max_write = MAX_WRITE;
 	/* Nothing is cached in pages and nobody needs to be asked twice for a listing. */
-	connection->want &=
-		~(unsigned)(FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
-			    FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
-			    FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_ATOMIC_O_TRUNC |
-			    FUSE_CAP_IOCTL_DIR | FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS);
+	connection->want &= ~(
+		unsigned)(FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_SPLICE_READ |
+			  FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE | FUSE_CAP_AUTO_INVAL_DATA |
+			  FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_ASYNC_DIO | FUSE_CAP_IOCTL_DIR |
+			  FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS);
 }
 
 static bool is_init(const unsigned char *request)
@@ -99,9 +99,12 @@ static ssize_t answer_init(struct server *server, struct iovec *vector, int coun
 	size_t length = gather(vector, count, reply, sizeof(reply));
 
 	if (!server->replaying_init) {
+		/* Said before it is noted: who dies in between has a successor that says it again. */
+		ssize_t written = writev(server->fuse_fd, vector, count);
+
 		memcpy(header->init_reply, reply, length);
 		atomic_store(&header->init_reply_length, (uint32_t)length);
-		return writev(server->fuse_fd, vector, count);
+		return written;
 	}
 	if (length != atomic_load(&header->init_reply_length) ||
 	    memcmp(reply, header->init_reply, length) != 0) {
@@ -178,8 +181,8 @@ static void give_up(const struct server *server, const unsigned char *request)
 	const struct fuse_out_header reply = {
 		.len = sizeof(reply), .error = -EIO, .unique = given_up->unique};
 
-	log_error("a request of kind %u for node %llu ended %u workers; it fails", given_up->opcode,
-		  (unsigned long long)given_up->nodeid, FAULT_CHARGES_MAX);
+	log_error("a request of kind %u for node %llu ended its workers; it fails",
+		  given_up->opcode, (unsigned long long)given_up->nodeid);
 	(void)!write(server->fuse_fd, &reply, sizeof(reply));
 }
 
@@ -235,6 +238,8 @@ int session_take_over(struct server *server, struct server_thread *thread)
 		if (slot == own_slot || length == 0)
 			continue;
 		thread->slot = slot;
+		/* Counted first: what ends a successor without a signal of its own is found by this. */
+		atomic_fetch_add(&journal_mark(&server->journal, slot)->replays, 1);
 		if (!is_init(journal_request(&server->journal, slot)))
 			serve_slot(thread, length);
 		journal_clear(&server->journal, slot);

@@ -76,16 +76,20 @@ static void fill(const struct server_thread *thread, uint64_t id, uint32_t mode,
 	*attributes = (struct stat){.st_ino = id,
 				    .st_mode = mode,
 				    .st_nlink = S_ISDIR(mode) ? 2 : 1,
-				    .st_size = (off_t)size,
+				    /*
+				     * A file with a size could be mapped privately, and the pages
+				     * of a mapping are shared by all containers.
+				     */
+				    .st_size = S_ISREG(mode) ? 0 : (off_t)size,
 				    .st_blksize = 4096,
 				    .st_atim.tv_sec = created,
 				    .st_mtim.tv_sec = created,
 				    .st_ctim.tv_sec = created};
 }
 
-/* A node that no plugin serves any more is what the host has at its place. */
-static int absent_attributes(const struct server_thread *thread, const struct target *target,
-			     struct stat *attributes)
+/* Of what the host has at this place. */
+static int host_attributes(const struct server_thread *thread, const struct target *target,
+			   struct stat *attributes)
 {
 	char path[PATH_MAX];
 	const char *rest;
@@ -95,9 +99,19 @@ static int absent_attributes(const struct server_thread *thread, const struct ta
 	if (target_host_path(target, path) != 0)
 		return -ENAMETOOLONG;
 	directory = hostfs_resolve(thread->server->services.hostfs, path, &rest);
-	if (directory >= 0 && fstatat(directory, rest, &status, AT_SYMLINK_NOFOLLOW) == 0)
-		fill(thread, target->id, status.st_mode, (uint64_t)status.st_size, attributes);
-	else
+	if (directory < 0)
+		return directory;
+	if (fstatat(directory, rest, &status, AT_SYMLINK_NOFOLLOW) != 0)
+		return -errno;
+	fill(thread, target->id, status.st_mode, (uint64_t)status.st_size, attributes);
+	return 0;
+}
+
+/* A node that no plugin serves any more is what the host has at its place. */
+static int absent_attributes(const struct server_thread *thread, const struct target *target,
+			     struct stat *attributes)
+{
+	if (host_attributes(thread, target, attributes) != 0)
 		fill(thread, target->id,
 		     target->node->kind == NODE_SUBTREE ? S_IFDIR | 0555 : S_IFREG | 0444, 0,
 		     attributes);
@@ -145,12 +159,14 @@ static int lookup_below(const struct server_thread *thread, const struct target 
 	int result;
 
 	target->node = parent->node;
-	if (!parent->node->generation)
-		return -ENOENT;
+	target->id = 0;
 	result = target_join(parent, name, target->path);
 	if (result != 0)
 		return result;
-	result = subtree_attributes(thread, target, target->path, attributes);
+	/* Whoever still holds a subtree that is not served any more goes on finding what is in it. */
+	result = parent->node->generation
+			 ? subtree_attributes(thread, target, target->path, attributes)
+			 : host_attributes(thread, target, attributes);
 	if (result != 0)
 		return result;
 	/* Only a name that exists gets an id: a reader cannot fill the table with guesses. */

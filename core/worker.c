@@ -44,11 +44,11 @@ struct worker {
 
 /*
  * How many containers may be remembered: each takes a descriptor in every hierarchy, and one of each of
- * its two namespaces.
+ * its two namespaces; and a namespace may hold a container that the cache has already let go of.
  */
 static unsigned container_limit(const struct hostfs *hostfs)
 {
-	unsigned each = hostfs->hierarchies.count + 2;
+	unsigned each = 3 * hostfs->hierarchies.count + 2;
 	struct rlimit limit;
 	unsigned wanted;
 
@@ -395,6 +395,9 @@ int worker_main(const struct options *options)
 		result = fault_catch();
 	if (result == 0)
 		result = take_over(&worker);
+	/* Before any thread reads: what one has in service would be sent, and done, a second time. */
+	if (result == 0)
+		session_resend(&worker.server);
 	if (result == 0)
 		result = run_threads(&worker);
 	if (result != 0) {
@@ -402,7 +405,6 @@ int worker_main(const struct options *options)
 		return EXIT_FAILURE;
 	}
 	channel_send(WORKER_CHANNEL_FD, MESSAGE_SERVING, NULL, NULL, -1);
-	session_resend(&worker.server);
 	polls_wake_all(worker.server.services.polls);
 	control(&worker);
 	channel_send(WORKER_CHANNEL_FD, MESSAGE_GONE, NULL, NULL, -1);

@@ -222,7 +222,7 @@ struct lxcfs_file {
 	int32_t (*render)(const struct lxcfs_request *request, struct lxcfs_output *output);
 	/*
 	 * Optional.  One write(2), at most 4096 bytes, whole; NUL-terminated at data[length].  Once,
-	 * but again if the worker dies before the writer has its answer.  Without this function the
+	 * but again if the worker dies at it.  Without this function the
 	 * file cannot be opened for writing.
 	 */
 	int32_t (*write)(const struct lxcfs_request *request, const char *data, uint32_t length);
@@ -355,7 +355,8 @@ struct lxcfs_host {
 	/*
 	 * A file of the container's boundary cgroup, whole, in the hierarchy of `controller`.  Read
 	 * at most once per request.  -ENODEV: no hierarchy has the controller; -ENOENT: the cgroup
-	 * has no such file (the controller is off there, or the kernel does not know it).
+	 * has no such file (the controller is off there, or the kernel does not know it), or the
+	 * container has no cgroup of its own in that hierarchy: the root's files tell of the host.
 	 */
 	int32_t (*cgroup_file)(const struct lxcfs_request *request, const char *controller,
 			       const char *file, struct lxcfs_text *text);

@@ -21,7 +21,7 @@ helpers=$build/tests/live
 all_plugins=(cpuinfo diskstats meminfo stat swaps sysfs_cpu uptime)
 proc_files=(cpuinfo diskstats meminfo stat swaps uptime)
 live_seconds=${LIVE_SECONDS:-10}
-wait_seconds=30
+wait_seconds=60
 
 # ---- TAP ----
 

@@ -113,7 +113,7 @@ end_pid "${daemon_pids[main]}"
 unset 'daemon_pids[main]'
 is "without a keeper the files go on" "$(total a)" $((256 * 1024))
 end_pid "$worker"
-refuses "without a worker they do not" 'not connected|abort' stat "$(mount_of main)/proc"
+refuses "without a worker they do not" 'not connected|abort' ls "$(mount_of main)/proc"
 start_daemon main
 check "a dead mount is taken away" logs main 'was a dead mount'
 stop_container a

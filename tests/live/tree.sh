@@ -98,10 +98,6 @@ list_nodes >"$names"
 is "listings have the ids that lookups give" "$(awk '$1 != $2' "$names")" ""
 is "no id is given twice" "$(awk '{ print $1 }' "$names" | sort | uniq -d)" ""
 
-touch "$work/reading"
-inside wide "$helpers/reader" --limits "$(inside wide nproc):$((256 * 1024)):$(meminfo SwapTotal </proc/meminfo)" \
-	--threads 4 --mode mixed --while "$work/reading" >"$work/reader.log" 2>&1 &
-reader=$!
 inside wide python3 - "$work" <<'END' >"$work/kept.log" 2>&1 &
 import os, sys, time
 work = sys.argv[1]
@@ -118,6 +114,10 @@ print(lines[0].split()[1], again[0].split()[1], len(lines) - len(again))
 END
 kept=$!
 await test -e "$work/kept" || bail "python does not read"
+touch "$work/reading"
+inside wide "$helpers/reader" --limits "$(inside wide nproc):$((256 * 1024)):$(meminfo SwapTotal </proc/meminfo)" \
+	--threads 4 --mode mixed --while "$work/reading" >"$work/reader.log" 2>&1 &
+reader=$!
 for attempt in 1 2 3; do
 	check "worker $attempt is killed and replaced" kill_worker
 	sleep 0.5

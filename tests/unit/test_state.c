@@ -230,7 +230,37 @@ static void a_successor_finds_what_was_in_service(void **unused)
 	state_close(&successor_state);
 }
 
-static void clearing_forgets_request_and_charges(void **unused)
+/* The number that the kernel gives a request which it sends again. */
+#define SENT_AGAIN (UINT64_C(1) << 63)
+
+static void a_mark_is_about_one_request(void **unused)
+{
+	struct state state = new_state();
+	struct journal journal;
+
+	(void)unused;
+	journal_open(&journal, &state);
+	write_request(&journal, 5, 80, 9);
+	journal_mark(&journal, 5)->charges = 2;
+	journal_mark(&journal, 5)->signal = 11;
+	journal_mark(&journal, 5)->replays = 1;
+	assert_int_equal(journal_mark(&journal, 5)->charges, 2);
+	/* Sent again it is still the same request. */
+	write_request(&journal, 5, 80, SENT_AGAIN | 9);
+	assert_int_equal(journal_mark(&journal, 5)->charges, 2);
+	assert_int_equal(journal_mark(&journal, 5)->replays, 1);
+	/* Whatever kills the worker between the two, the next one is not charged for it. */
+	journal_clear(&journal, 5);
+	assert_int_equal(journal_length(&journal, 5), 0);
+	write_request(&journal, 5, 80, 11);
+	assert_int_equal(journal_mark(&journal, 5)->charges, 0);
+	assert_int_equal(journal_mark(&journal, 5)->signal, 0);
+	assert_int_equal(journal_mark(&journal, 5)->replays, 0);
+	journal_close(&journal);
+	state_close(&state);
+}
+
+static void clearing_leaves_other_slots(void **unused)
 {
 	struct state state = new_state();
 	struct journal journal;
@@ -239,14 +269,8 @@ static void clearing_forgets_request_and_charges(void **unused)
 	journal_open(&journal, &state);
 	write_request(&journal, 5, 80, 9);
 	write_request(&journal, 6, 80, 10);
-	journal.marks[5].charges = 2;
-	journal.marks[5].signal = 11;
-	journal.marks[5].unique = 9;
 	journal_clear(&journal, 5);
 	assert_int_equal(journal_length(&journal, 5), 0);
-	assert_int_equal(journal.marks[5].charges, 0);
-	assert_int_equal(journal.marks[5].signal, 0);
-	assert_int_equal(journal.marks[5].unique, 0);
 	assert_int_equal(journal_length(&journal, 6), 80);
 	journal_close(&journal);
 	state_close(&state);
@@ -311,7 +335,8 @@ int main(void)
 		cmocka_unit_test(slots_do_not_overlap),
 		cmocka_unit_test(only_a_whole_request_counts),
 		cmocka_unit_test(a_successor_finds_what_was_in_service),
-		cmocka_unit_test(clearing_forgets_request_and_charges),
+		cmocka_unit_test(a_mark_is_about_one_request),
+		cmocka_unit_test(clearing_leaves_other_slots),
 		cmocka_unit_test(threads_never_share_a_slot),
 	};
 
