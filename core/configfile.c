@@ -362,8 +362,8 @@ static int parse_included(cfg_t *cfg, char **failed)
 
 static void forget_included(void)
 {
-	while (included.taken < included.count)
-		free(take_pointer(included.paths[included.taken++]));
+	for (; included.taken < included.count; included.taken++)
+		free(take_pointer(included.paths[included.taken]));
 	included.taken = 0;
 	included.count = 0;
 }

@@ -141,7 +141,7 @@ list_mounts() {
 	awk -v work="$work/" '!/ - fuse.lxcfs / || index($5, work) == 1' /proc/self/mountinfo
 }
 mounts_before=$(list_mounts)
-pids=()    # what is killed at the end, newest first
+pids=()    # what is killed at the end, newest first: PID:START
 cgroups=() # directories, parents first
 
 # The options of the superblock: they are the same in every mount namespace of the machine.
@@ -151,8 +151,13 @@ unified_options() {
 }
 unified_before=$(unified_options)
 
+# When it started, in ticks since boot: numbers of processes come again, together with this they do not.
+start_time() {
+	sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20
+}
+
 remember_pid() {
-	pids=("$1" "${pids[@]}")
+	pids=("$1:$(start_time "$1")" "${pids[@]}")
 }
 
 is_running() {
@@ -196,11 +201,12 @@ unmount_all() {
 
 # shellcheck disable=SC2317
 clean_up() {
-	local pid child
+	local remembered pid child
 	trap '' INT TERM
 	set +e
-	for pid in "${pids[@]}"; do
-		is_running "$pid" || continue
+	for remembered in "${pids[@]}"; do
+		pid=${remembered%:*}
+		[ "$(start_time "$pid")" = "${remembered#*:}" ] || continue
 		for child in $(children_of "$pid"); do
 			end_pid "$child"
 		done
