@@ -161,11 +161,6 @@ void container_put(struct container *container)
 	free(container);
 }
 
-void container_cleanup(struct container **container)
-{
-	container_put(*container);
-}
-
 /* Whether the kernel says that no process is left in it or below: on the unified hierarchy only. */
 static bool is_empty(const struct container *container, unsigned index)
 {
@@ -392,13 +387,6 @@ static void sweep_locked(struct container_cache *cache)
 	}
 }
 
-void container_cache_sweep(struct container_cache *cache)
-{
-	pthread_mutex_lock(&cache->lock);
-	sweep_locked(cache);
-	pthread_mutex_unlock(&cache->lock);
-}
-
 int container_cache_event_fd(const struct container_cache *cache)
 {
 	return cache->inotify_fd;
@@ -412,7 +400,8 @@ static bool drop_empty(struct container_cache *cache, int watch)
 	pthread_mutex_lock(&cache->lock);
 	for (struct entry *entry = cache->oldest; entry; entry = next) {
 		next = entry->newer;
-		if (entry->watch == watch)
+		/* -1: the queue was too short, and any of them may be empty. */
+		if (entry->watch == watch || watch < 0)
 			dropped |= drop_unused(cache, entry);
 	}
 	pthread_mutex_unlock(&cache->lock);

@@ -7,7 +7,9 @@
  * object is reference counted and may outlive its cgroups: reading then gives -ENODEV or -ENOENT.
  *
  * The cache is bounded in number (and so in descriptors); the least recently used container of the
- * group that holds most goes first.  All functions may be called from any thread.
+ * group that holds most goes first.  Containers whose cgroup was removed or, in the unified hierarchy, is
+ * empty are dropped too: their descriptors pin what the kernel would free.  A few are looked at, at most
+ * once a second, when a new container is seen.  All functions may be called from any thread.
  */
 #ifndef LXCFS_CORE_CONTAINER_H
 #define LXCFS_CORE_CONTAINER_H
@@ -49,12 +51,6 @@ int container_cache_new(const struct hostfs *hostfs, unsigned limit,
 			struct container_cache **cache);
 void container_cache_free(struct container_cache *cache);
 /*
- * Drop cached containers whose cgroup was removed or, in the unified hierarchy, is empty: their
- * descriptors pin what the kernel would free.  Happens by itself, at most once a second, when a new
- * container is seen.
- */
-void container_cache_sweep(struct container_cache *cache);
-/*
  * Becomes readable when a unified cgroup may have become empty; then let the cache take the events.  -1
  * where the kernel cannot tell.  The second function returns whether a container was dropped.
  */
@@ -71,7 +67,6 @@ int container_get(struct container_cache *cache, const struct cgroup_paths *boun
 /* Whether its cgroups are still there and, as far as the kernel tells, not empty. */
 bool container_is_used(const struct container *container);
 void container_put(struct container *container);
-void container_cleanup(struct container **container);
 
 /*
  * Read a file of the boundary cgroup (level 0) or of its level-th ancestor, as far as the hierarchy's

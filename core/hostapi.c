@@ -266,11 +266,11 @@ static int32_t api_host_directory(const struct lxcfs_request *shown, const char 
 	return hostapi_list(request_of(shown)->rendering.hostfs, path, directory);
 }
 
-static int32_t api_host_link(const struct lxcfs_host *host, const char *path,
-			     struct lxcfs_output *output)
+int32_t hostapi_read_link(const struct hostfs *hostfs, const char *path,
+			  struct lxcfs_output *output)
 {
 	const char *rest;
-	int directory = hostfs_resolve(generation_of(host)->services->hostfs, path, &rest);
+	int directory = hostfs_resolve(hostfs, path, &rest);
 	char target[PATH_MAX];
 	ssize_t length;
 
@@ -281,8 +281,13 @@ static int32_t api_host_link(const struct lxcfs_host *host, const char *path,
 		return -errno;
 	if ((size_t)length == sizeof(target))
 		return -ENAMETOOLONG;
-	lxcfs_append(output, target, (uint64_t)length);
-	return output->status;
+	return output_append(output, target, (uint64_t)length);
+}
+
+static int32_t api_host_link(const struct lxcfs_host *host, const char *path,
+			     struct lxcfs_output *output)
+{
+	return hostapi_read_link(generation_of(host)->services->hostfs, path, output);
 }
 
 /* ---- container ---- */

@@ -35,6 +35,9 @@ int32_t directory_add(struct lxcfs_directory *directory, const char *name, uint3
 /* Add the entries of a host's directory, without "." and "..". */
 int32_t hostapi_list(const struct hostfs *hostfs, const char *path,
 		     struct lxcfs_directory *directory);
+/* Append what a host's symbolic link points to. */
+int32_t hostapi_read_link(const struct hostfs *hostfs, const char *path,
+			  struct lxcfs_output *output);
 /* The record behind `record`; NULL at the end.  With NULL: the first. */
 const struct directory_record *directory_next(const char *data, uint64_t length,
 					      const struct directory_record *record);

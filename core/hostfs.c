@@ -155,11 +155,6 @@ void hostfs_free(struct hostfs *hostfs)
 	free(hostfs);
 }
 
-void hostfs_cleanup(struct hostfs **hostfs)
-{
-	hostfs_free(*hostfs);
-}
-
 /* ---- paths ---- */
 
 static bool has_parent_component(const char *path)

@@ -33,7 +33,6 @@ struct hostfs {
 int hostfs_open_live(struct hostfs **hostfs);
 int hostfs_open_recorded(const char *root, struct hostfs **hostfs);
 void hostfs_free(struct hostfs *hostfs);
-void hostfs_cleanup(struct hostfs **hostfs);
 
 /*
  * A descriptor of the mount at `path` that nothing mounted over or below it can cover: a detached

@@ -162,15 +162,18 @@ static void operation_readlink(fuse_req_t request, fuse_ino_t id)
 	if (!thread)
 		return;
 	generation = target.node->generation;
-	if (target.node->kind == NODE_SUBTREE && generation && target.node->subtree->readlink) {
+	if (target.node->kind == NODE_SUBTREE && !generation) {
+		output_reset(&thread->output, NULL);
+		result = target_host_link(thread, &target, &thread->output);
+	} else if (target.node->kind == NODE_SUBTREE && target.node->subtree->readlink) {
 		output_reset(&thread->output, &generation->host);
 		generation_enter(generation);
 		result = target.node->subtree->readlink(&generation->host, target.path,
 							&thread->output);
 		generation_leave(generation);
-		if (result == 0)
-			result = output_append(&thread->output, "", 1);
 	}
+	if (result == 0)
+		result = output_append(&thread->output, "", 1);
 	if (result != 0) {
 		operation_leave_with(thread, request, result > 0 ? -EIO : result);
 		return;

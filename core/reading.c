@@ -78,6 +78,7 @@ static int get_snapshot(struct server_thread *thread, const struct target *targe
 				 thread->output.length);
 	if (!*snapshot)
 		return -ENOMEM;
+	(*snapshot)->group = thread->caller.container->group;
 	snapshot_keep(server->snapshots, handle, *snapshot);
 	return 0;
 }

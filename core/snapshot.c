@@ -59,9 +59,14 @@ static struct entry **bucket_of(struct shard *shard, uint64_t handle)
 	return &shard->buckets[mix(handle) / SHARDS % BUCKETS];
 }
 
-static uint32_t owner_of(const struct container_key *container)
+static uint32_t owner_of(const struct snapshot *snapshot)
 {
+	const struct container_key *container = &snapshot->container;
 	uint64_t hash = 0;
+
+	/* One that lies in another container shares its bound. */
+	if (snapshot->group != 0)
+		return (uint32_t)(mix(snapshot->group) % OWNERS);
 
 	for (size_t index = 0; index < HIERARCHY_MAX; index++)
 		hash = mix(hash + container->inode[index]);
@@ -91,6 +96,7 @@ struct snapshot *snapshot_new(uint32_t tid, const struct container_key *containe
 	atomic_init(&snapshot->references, 1);
 	snapshot->tid = tid;
 	snapshot->container = *container;
+	snapshot->group = 0;
 	snapshot->length = length;
 	if (length != 0)
 		memcpy(snapshot->data, data, length);
@@ -251,7 +257,7 @@ void snapshot_keep(struct snapshot_store *store, uint64_t handle, struct snapsho
 		return;
 	entry->handle = handle;
 	entry->snapshot = snapshot;
-	entry->owner = owner_of(&snapshot->container);
+	entry->owner = owner_of(snapshot);
 	pthread_mutex_lock(&shard->lock);
 	replace(store, shard, handle, snapshot->tid);
 	if (make_room(store, shard, entry)) {

@@ -4,7 +4,7 @@
  *
  * They belong to an open handle and to the thread that rendered, so that threads that share a
  * descriptor each go through one whole text.  Nothing depends on a snapshot: it may be dropped at any
- * time, and the text is rendered anew.  The store is bounded in number and bytes, in all and per
+ * time, and the text is rendered anew.  The store is bounded in number and bytes, in all and per outermost
  * container.  Any thread.
  */
 #ifndef LXCFS_CORE_SNAPSHOT_H
@@ -21,6 +21,7 @@ struct snapshot {
 	atomic_uint references;
 	uint32_t tid;                   /* of the thread that rendered it */
 	struct container_key container; /* whose numbers it holds */
+	uint64_t group;                 /* of struct container; whoever keeps it sets it */
 	size_t length;
 	char data[];
 };

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hostapi.h"
 #include "hostfs.h"
 
 #define DEPTH_MAX 64u
@@ -66,6 +67,16 @@ int target_host_path(const struct target *target, char path[PATH_MAX])
 			      target->path[0] ? "/" : "", target->path);
 
 	return length < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+int target_host_link(const struct server_thread *thread, const struct target *target,
+		     struct lxcfs_output *output)
+{
+	char path[PATH_MAX];
+	int result = target_host_path(target, path);
+
+	return result == 0 ? hostapi_read_link(thread->server->services.hostfs, path, output)
+			   : result;
 }
 
 static void fill(const struct server_thread *thread, uint64_t id, uint32_t mode, uint64_t size,

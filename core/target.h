@@ -27,6 +27,9 @@ int target_attributes(const struct server_thread *thread, const struct target *t
 int target_join(const struct target *parent, const char *name, char path[PATH_MAX]);
 /* The host's path of the same name: "proc/meminfo", "sys/devices/system/cpu/online". */
 int target_host_path(const struct target *target, char path[PATH_MAX]);
+/* Append what the host's symbolic link of the same name points to. */
+int target_host_link(const struct server_thread *thread, const struct target *target,
+		     struct lxcfs_output *output);
 /* The path that a plugin knows it by. */
 const char *target_plugin_path(const struct target *target);
 

@@ -137,7 +137,7 @@ struct lxcfs_attributes {
 	uint32_t uid;
 	uint32_t gid;
 	uint32_t valid;     /* setattr only: LXCFS_ATTRIBUTE_* */
-	uint64_t file_size; /* st_size: 0 as in /proc, 4096 as in /sys */
+	uint64_t file_size; /* st_size of the host's; a file of a plugin is shown with 0 */
 };
 
 /*

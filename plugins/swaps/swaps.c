@@ -2,7 +2,7 @@
 /*
  * /proc/swaps: one row for all the swap that the container may use, of meminfo's SwapTotal.
  *
- * The container is never told which devices and files the host swaps to.
+ * A container that a memory cgroup holds is never told which devices and files the host swaps to.
  */
 #include <inttypes.h>
 #include <stdint.h>

@@ -25,9 +25,6 @@
 
 #define ROOT "sys/devices/system/cpu"
 
-/* Every file of sysfs has this size, whatever it holds. */
-#define FILE_SIZE 4096u
-
 #define PATH_BYTES 4096
 
 #define NO_CPU UINT32_MAX
@@ -216,11 +213,7 @@ static int32_t lookup(const struct lxcfs_host *host, const char *path,
 	char name[PATH_BYTES];
 	int32_t result = named_path(host, path, name);
 
-	if (result == 0)
-		result = host->host_attributes(host, name, attributes);
-	if (result == 0 && S_ISREG(attributes->mode))
-		attributes->file_size = FILE_SIZE;
-	return result;
+	return result == 0 ? host->host_attributes(host, name, attributes) : result;
 }
 
 static int32_t read_link(const struct lxcfs_host *host, const char *path,

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 static const char usage[] = "usage: fileops pread FILE LENGTH OFFSET\n"
 			    "       fileops mmap FILE\n"
+			    "       fileops look FILE           (through a private mapping)\n"
 			    "       fileops open FILE READ|WRITE|BOTH|TRUNCATE\n"
 			    "       fileops write FILE TEXT [OFFSET]\n"
 			    "       fileops straddle FILE TEXT  (the text lies across two pages)\n"
@@ -60,6 +62,27 @@ static int do_mmap(const char *path)
 	void *map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, open_file(path, O_RDONLY), 0);
 
 	return say(map == MAP_FAILED ? -1 : 0);
+}
+
+static void on_bus_error(int signal_number)
+{
+	static const char text[] = "SIGBUS\n";
+
+	(void)signal_number;
+	(void)!write(STDOUT_FILENO, text, sizeof(text) - 1);
+	_exit(1);
+}
+
+/* Pages of a mapping belong to the file, and so to everybody who maps it. */
+static int do_look(const char *path)
+{
+	char *map = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, open_file(path, O_RDONLY), 0);
+
+	if (map == MAP_FAILED)
+		return say(-1);
+	signal(SIGBUS, on_bus_error);
+	printf("it holds %.*s\n", (int)strnlen(map, 80), map);
+	return 0;
 }
 
 static int do_open(const char *path, const char *how)
@@ -142,6 +165,8 @@ int main(int argc, char **argv)
 		return do_pread(argv[2], strtoul(argv[3], NULL, 10), strtol(argv[4], NULL, 10));
 	if (strcmp(operation, "mmap") == 0 && argc == 3)
 		return do_mmap(argv[2]);
+	if (strcmp(operation, "look") == 0 && argc == 3)
+		return do_look(argv[2]);
 	if (strcmp(operation, "open") == 0 && argc == 4)
 		return do_open(argv[2], argv[3]);
 	if (strcmp(operation, "write") == 0 && (argc == 4 || argc == 5))

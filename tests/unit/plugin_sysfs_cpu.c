@@ -210,19 +210,6 @@ static void cannot_be_changed(void **state)
 	fakehost_free(fake);
 }
 
-static void files_have_the_size_of_sysfs(void **state)
-{
-	struct fakehost *fake = new_host("1", PHYSICAL);
-	struct lxcfs_attributes attributes;
-
-	(void)state;
-	assert_int_equal(fakehost_lookup(fake, "online", &attributes), 0);
-	assert_int_equal(attributes.file_size, 4096);
-	assert_int_equal(fakehost_lookup(fake, "cpu7/topology/core_id", &attributes), 0);
-	assert_int_equal(attributes.file_size, 4096);
-	fakehost_free(fake);
-}
-
 static void links_are_the_hosts(void **state)
 {
 	struct fakehost *fake = new_host("1-2,5", PHYSICAL);
@@ -528,7 +515,6 @@ int main(void)
 		cmocka_unit_test(names_that_only_look_like_a_cpu),
 		cmocka_unit_test(path_that_is_too_long),
 		cmocka_unit_test(cannot_be_changed),
-		cmocka_unit_test(files_have_the_size_of_sysfs),
 		cmocka_unit_test(links_are_the_hosts),
 		cmocka_unit_test(root_tells_the_visible_cpus),
 		cmocka_unit_test(all_cpus_are_the_hosts_folder),
