@@ -31,6 +31,7 @@ struct timers {
 	bool stopping;
 	uint64_t next_id;
 	const struct lxcfs_host *running; /* whose callback runs now */
+	unsigned waiting;                 /* threads that wait for the end of a callback */
 	struct timer *first;
 };
 
@@ -93,6 +94,9 @@ static void run(struct timers *timers, struct timer *timer)
 	pthread_mutex_lock(&timers->lock);
 	timers->running = NULL;
 	pthread_cond_broadcast(&timers->changed);
+	/* They forget what this callback started, before it can be due. */
+	while (timers->waiting != 0)
+		pthread_cond_wait(&timers->changed, &timers->lock);
 }
 
 static void *serve(void *argument)
@@ -209,9 +213,12 @@ void timers_stop_owner(struct timers *timers, const struct lxcfs_host *owner)
 {
 	pthread_mutex_lock(&timers->lock);
 	forget(timers, owner, 0);
+	timers->waiting++;
 	while (timers->running == owner && !pthread_equal(pthread_self(), timers->thread))
 		pthread_cond_wait(&timers->changed, &timers->lock);
 	/* The last callback may have started another one. */
 	forget(timers, owner, 0);
+	timers->waiting--;
+	pthread_cond_broadcast(&timers->changed);
 	pthread_mutex_unlock(&timers->lock);
 }

@@ -457,6 +457,19 @@ static inline void lxcfs_append_text(struct lxcfs_output *output, struct lxcfs_t
 	lxcfs_append(output, text.data, text.length);
 }
 
+/* The host's own file, as it is. */
+static inline int32_t lxcfs_append_host_file(const struct lxcfs_request *request,
+					     struct lxcfs_output *output, const char *path)
+{
+	struct lxcfs_text text;
+	int32_t result = request->host->host_file(request, path, &text);
+
+	if (result != 0)
+		return lxcfs_fail(request, result, "the host's %s cannot be read", path);
+	lxcfs_append_text(output, text);
+	return 0;
+}
+
 /* A decimal number, right-aligned in at least `width` columns. */
 static inline void lxcfs_append_number(struct lxcfs_output *output, uint64_t number, uint32_t width)
 {

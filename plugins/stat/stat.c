@@ -420,17 +420,6 @@ static void append_text(struct lxcfs_output *output, const struct stat_state *st
 
 /* ---- the file ---- */
 
-static int32_t append_host(const struct lxcfs_request *request, struct lxcfs_output *output)
-{
-	struct lxcfs_text text;
-	int32_t result = request->host->host_file(request, "proc/stat", &text);
-
-	if (result != 0)
-		return lxcfs_fail(request, result, "the host's stat cannot be read");
-	lxcfs_append_text(output, text);
-	return 0;
-}
-
 /* The container's first process starts at a whole tick of the time since boot. */
 static uint64_t start_since_boot(uint64_t now, uint64_t age)
 {
@@ -486,7 +475,7 @@ static int32_t render(const struct lxcfs_request *request, struct lxcfs_output *
 	int32_t result;
 
 	if (lxcfs_is_host(request))
-		return append_host(request, output);
+		return lxcfs_append_host_file(request, output, "proc/stat");
 	result = collect(request, &update);
 	if (result != 0)
 		return result;

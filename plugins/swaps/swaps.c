@@ -21,30 +21,19 @@ static void append_row(struct lxcfs_output *output, uint64_t size, uint64_t used
 				   used < WIDE_NUMBER ? "\t" : "", 0);
 }
 
-static int32_t append_host(const struct lxcfs_request *request, struct lxcfs_output *output)
-{
-	struct lxcfs_text text;
-	int32_t result = request->host->host_file(request, "proc/swaps", &text);
-
-	if (result != 0)
-		return lxcfs_fail(request, result, "the host's swaps cannot be read");
-	lxcfs_append_text(output, text);
-	return 0;
-}
-
 static int32_t render(const struct lxcfs_request *request, struct lxcfs_output *output)
 {
 	const struct lxcfs_memory_view *view;
 	int32_t result;
 
 	if (lxcfs_is_host(request))
-		return append_host(request, output);
+		return lxcfs_append_host_file(request, output, "proc/swaps");
 	result = request->host->memory_view(request, &view);
 	if (result != 0)
 		return lxcfs_fail(request, result, "the container's swap limit is not known");
 	/* No memory cgroup has a say here, as in meminfo. */
 	if (view->flags == 0 && view->swap_total != 0)
-		return append_host(request, output);
+		return lxcfs_append_host_file(request, output, "proc/swaps");
 	lxcfs_append_string(output, header);
 	if (view->swap_total != 0)
 		append_row(output, view->swap_total / 1024,

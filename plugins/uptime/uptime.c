@@ -100,17 +100,6 @@ static void append_seconds(struct lxcfs_output *output, uint64_t nanoseconds, ch
 	lxcfs_append(output, tail, sizeof(tail));
 }
 
-static int32_t append_host(const struct lxcfs_request *request, struct lxcfs_output *output)
-{
-	struct lxcfs_text text;
-	int32_t result = request->host->host_file(request, "proc/uptime", &text);
-
-	if (result != 0)
-		return lxcfs_fail(request, result, "the host's uptime cannot be read");
-	lxcfs_append_text(output, text);
-	return 0;
-}
-
 static int32_t render(const struct lxcfs_request *request, struct lxcfs_output *output)
 {
 	const struct lxcfs_host *host = request->host;
@@ -120,7 +109,7 @@ static int32_t render(const struct lxcfs_request *request, struct lxcfs_output *
 	int32_t result;
 
 	if (lxcfs_is_host(request))
-		return append_host(request, output);
+		return lxcfs_append_host_file(request, output, "proc/uptime");
 	result = host->cpu_view(request, &view);
 	if (result != 0)
 		return lxcfs_fail(request, result, "the container's CPUs are not known");

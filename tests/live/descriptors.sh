@@ -7,7 +7,7 @@
 source "$(dirname "$0")/functions.sh"
 [ "${1-}" != --soak ] || live_seconds=300
 
-plan 68
+plan 66
 make_cgroup a cpus=1 memory=256M swap=64M
 prepare_daemon main
 configure main "${all_plugins[@]}" probe <<<'cpu-policy = quota'
