@@ -106,7 +106,7 @@ is() {
 # between WHAT VALUE LEAST MOST, of decimal numbers
 between() {
 	if awk -v value="$2" -v least="$3" -v most="$4" \
-		'BEGIN { exit !(value ~ /^-?[0-9.]+$/ && value >= least && value <= most) }'; then
+		'BEGIN { exit !(value ~ /^-?[0-9.]+(e[-+][0-9]+)?$/ && value >= least && value <= most) }'; then
 		ok "$1"
 	else
 		not_ok "$1" "got $2, expected $3 to $4"
