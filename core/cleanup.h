@@ -46,11 +46,12 @@ static inline int take_fd(int *fd)
 }
 
 /* The same for a pointer. */
-#define take_pointer(pointer)                               \
-	({                                                  \
-		__typeof__(pointer) taken_here = (pointer); \
-		(pointer) = NULL;                           \
-		taken_here;                                 \
+#define take_pointer(pointer)                                 \
+	({                                                    \
+		__typeof__(pointer) *place_here = &(pointer); \
+		__typeof__(pointer) taken_here = *place_here; \
+		*place_here = NULL;                           \
+		taken_here;                                   \
 	})
 
 #endif
