@@ -5,6 +5,7 @@
  * proc/probe      what the host told of this request, counters, and commands by write(2):
  *                   wake                      let everyone who polls read
  *                   timer MILLISECONDS|off    another period of the ticks
+ *                   mark NUMBER               says so in the log if this worker has done it before
  *                   spoil                     an update of the memory that is given up half-way
  *                   render FAULT|well         this container's renderings, until it says "well"
  *                   FAULT                     at once, in the write
@@ -31,6 +32,9 @@
 #ifndef PROBE_THREADS
 #define PROBE_THREADS LXCFS_THREADS_PARALLEL
 #endif
+
+/* Numbers that `mark` takes. */
+#define MARKS 65536
 
 #define STATE_VERSION      1u
 #define NANOSECONDS_PER_MS 1000000u
@@ -64,6 +68,7 @@ struct handle {
 static struct {
 	char lock; /* guards handles */
 	uint64_t ticks;
+	uint8_t marks[MARKS]; /* not 0: this worker was told to mark it */
 	uint64_t timer;
 	uint64_t period;
 	uint64_t padding;
@@ -374,6 +379,19 @@ static int32_t run_timer(const struct lxcfs_request *request, const char *text)
 	return result == 0 ? 0 : lxcfs_fail(request, result, "no timer of %s ms", text);
 }
 
+static int32_t run_mark(const struct lxcfs_request *request, const char *text)
+{
+	struct lxcfs_text word = {text, strlen(text)};
+	uint64_t number;
+
+	if (!lxcfs_parse_number(word, &number) || number >= MARKS)
+		return lxcfs_fail(request, -EINVAL, "no such mark: %s", text);
+	if (__atomic_exchange_n(&probe.marks[number], 1, __ATOMIC_RELAXED))
+		request->host->log(request->host, LXCFS_LOG_ERROR,
+				   "mark %" PRIu64 " is made a second time", number);
+	return 0;
+}
+
 static int32_t run_render(const struct lxcfs_request *request, const char *name)
 {
 	struct change change = {.set_fault = 1};
@@ -397,6 +415,8 @@ static int32_t run_command(const struct lxcfs_request *request, const char *comm
 	}
 	if (strncmp(command, "timer ", 6) == 0)
 		return run_timer(request, command + 6);
+	if (strncmp(command, "mark ", 5) == 0)
+		return run_mark(request, command + 5);
 	if (strncmp(command, "render ", 7) == 0)
 		return run_render(request, command + 7);
 	if (strcmp(command, "spoil") == 0)
