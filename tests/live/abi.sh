@@ -36,19 +36,6 @@ reload_probe() {
 	order main USR1 'plugin probe: generation'
 }
 
-kill_worker() {
-	local worker
-	worker=$(worker_of main)
-	kill -9 "$worker"
-	await has_other_worker "$worker"
-}
-
-has_other_worker() {
-	local worker
-	worker=$(worker_of main)
-	[ -n "$worker" ] && [ "$worker" != "$1" ] && cat "$probe" >/dev/null
-}
-
 plan 67
 make_cgroup a cpus=1 memory=256M
 make_cgroup b memory=128M
@@ -102,7 +89,7 @@ is "changes nothing" "$(value writes)" 2
 renders=$(value renders)
 check "the plugin is reloaded" reload_probe
 is "its memory outlives that" "$(value renders)" $((renders + 1))
-check "the worker is killed" kill_worker
+check "the worker is killed" kill_worker main
 is "its memory outlives that too" "$(value renders)" $((renders + 2))
 is "that of the other container as well" "$(value writes b)" 0
 
@@ -127,7 +114,7 @@ start_poll 20
 check "the poller is woken" command_in_a wake
 poll_ends "there is something to read" 1
 start_poll 20
-kill_worker
+kill_worker main
 command_in_a wake >/dev/null
 poll_ends "also when the worker was replaced meanwhile" 1
 start_poll 20

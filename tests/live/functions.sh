@@ -302,6 +302,20 @@ worker_of() {
 	children_of "${daemon_pids[$1]}" | tail -n 1
 }
 
+has_other_worker() {
+	local worker
+	worker=$(worker_of "$1")
+	[ -n "$worker" ] && [ "$worker" != "$2" ]
+}
+
+# kill_worker NAME: returns when the daemon has another one.
+kill_worker() {
+	local worker
+	worker=$(worker_of "$1")
+	kill -9 "$worker"
+	await has_other_worker "$1" "$worker"
+}
+
 # stop_daemon NAME [SIGNAL]: sets daemon_status to its exit status.
 stop_daemon() {
 	local pid=${daemon_pids[$1]}

@@ -35,19 +35,6 @@ listed_twice() {
 	inside "$1" ls -1aU "$2" | sort | uniq -d
 }
 
-kill_worker() {
-	local worker
-	worker=$(worker_of main)
-	kill -9 "$worker"
-	await has_other_worker "$worker"
-}
-
-has_other_worker() {
-	local worker
-	worker=$(worker_of main)
-	[ -n "$worker" ] && [ "$worker" != "$1" ]
-}
-
 plan 44
 make_cgroup wide memory=256M
 make_cgroup narrow memory=128M cpus=1
@@ -119,7 +106,7 @@ inside wide "$helpers/reader" --limits "$(inside wide nproc):$((256 * 1024)):$(m
 	--threads 4 --mode mixed --while "$work/reading" >"$work/reader.log" 2>&1 &
 reader=$!
 for attempt in 1 2 3; do
-	check "worker $attempt is killed and replaced" kill_worker
+	check "worker $attempt is killed and replaced" kill_worker main
 	sleep 0.5
 done
 rm "$work/kept"
@@ -142,7 +129,7 @@ is "a container that has one goes on with the host's" "$(inside wide cat /proc/m
 	"$(meminfo MemTotal </proc/meminfo)"
 refuses "or with an error where the plugin says so" 'Input/output error' inside wide cat /proc/diskstats
 check "the other files go on" inside wide grep -q 'cpu0' /proc/stat
-kill_worker
+kill_worker main
 is "the next worker still has the node" "$(inside wide cat /proc/meminfo | meminfo MemTotal)" \
 	"$(meminfo MemTotal </proc/meminfo)"
 configure main <<<'cpu-policy = quota'
