@@ -17,15 +17,12 @@ int channel_open(int ends[2])
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0 ? 0 : -errno;
 }
 
-int channel_send(int channel, enum message_kind kind, const char *name, const char *text, int fd)
+static int send_message(int channel, const struct message *message, int fd)
 {
-	struct message message = {.size = sizeof(message), .kind = kind};
-	struct iovec vector = {.iov_base = &message, .iov_len = sizeof(message)};
+	struct iovec vector = {.iov_base = (void *)(uintptr_t)message, .iov_len = sizeof(*message)};
 	union control control = {.space = {0}};
 	struct msghdr header = {.msg_iov = &vector, .msg_iovlen = 1};
 
-	snprintf(message.name, sizeof(message.name), "%s", name ? name : "");
-	snprintf(message.text, sizeof(message.text), "%s", text ? text : "");
 	if (fd >= 0) {
 		struct cmsghdr *part;
 
@@ -41,6 +38,31 @@ int channel_send(int channel, enum message_kind kind, const char *name, const ch
 		if (errno != EINTR)
 			return -errno;
 	return 0;
+}
+
+static struct message make_message(enum message_kind kind, const char *name, const char *text)
+{
+	struct message message = {
+		.size = sizeof(message), .version = CHANNEL_VERSION, .kind = kind};
+
+	snprintf(message.name, sizeof(message.name), "%s", name ? name : "");
+	snprintf(message.text, sizeof(message.text), "%s", text ? text : "");
+	return message;
+}
+
+int channel_send(int channel, enum message_kind kind, const char *name, const char *text, int fd)
+{
+	struct message message = make_message(kind, name, text);
+
+	return send_message(channel, &message, fd);
+}
+
+int channel_report(int channel, enum message_kind kind, int status, const char *text)
+{
+	struct message message = make_message(kind, NULL, text);
+
+	message.status = status;
+	return send_message(channel, &message, -1);
 }
 
 static int fd_of(struct msghdr *header)
@@ -73,7 +95,8 @@ int channel_receive(int channel, struct message *message, int *fd)
 	if (length == 0)
 		return -EPIPE;
 	*fd = fd_of(&header);
-	if (length != sizeof(*message) || message->size != sizeof(*message)) {
+	if (length != sizeof(*message) || message->size != sizeof(*message) ||
+	    message->version != CHANNEL_VERSION) {
 		if (*fd >= 0)
 			close(*fd);
 		*fd = -1;

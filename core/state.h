@@ -13,21 +13,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STATE_VERSION      1u
-#define STATE_INIT_MAX     256
-#define STATE_SECTION_MAX  8
-#define STATE_SECRET_BYTES 16
+#define STATE_VERSION     1u
+#define STATE_INIT_MAX    256
+#define STATE_SECTION_MAX 8
+#define STATE_BUILD_MAX   64
 
 enum state_section_id {
 	STATE_JOURNAL, /* requests in service: journal.h */
 	STATE_NODES,   /* node ids given out in subtrees: nodes.h */
 	STATE_POLLS,   /* who polls: polls.h */
 	STATE_PLUGINS, /* the plugins' own memory: pluginstate.h */
+	STATE_LEDGER,  /* what is served and what failed: ledger.h */
 };
 
 struct state_section {
 	uint64_t offset;
 	uint64_t length;
+};
+
+/* A running program, for those who ask. */
+struct state_program {
+	_Atomic uint32_t pid;
+	uint32_t reserved;
+	uint64_t since; /* CLOCK_REALTIME seconds */
+	char release[STATE_BUILD_MAX];
+	char build_id[STATE_BUILD_MAX]; /* in hexadecimal; "" without one */
 };
 
 struct state_header {
@@ -39,7 +49,19 @@ struct state_header {
 	_Atomic uint64_t generation;  /* of the worker, 1 for the first */
 	_Atomic uint64_t next_handle; /* of an open file; never used twice */
 	_Atomic uint32_t passthrough; /* SIGUSR2: all files are the host's */
-	uint32_t reserved;
+	/*
+	 * The process id of the worker that may read and answer requests; 0: nobody.  Whoever wants to
+	 * puts its own in place of 0, or of one that is dead.
+	 */
+	_Atomic uint32_t owner;
+	_Atomic uint32_t
+		supervised;      /* a service manager starts the next keeper: a worker must not */
+	_Atomic uint32_t rescue; /* the worker serves without plugins */
+	uint64_t mount_device;   /* st_dev of the mounted file system; 0: not mounted yet */
+	_Atomic uint64_t takeovers;  /* workers that went on where one had died */
+	_Atomic uint64_t hand_overs; /* and where one had yielded */
+	struct state_program keeper;
+	struct state_program worker;
 	_Atomic uint64_t passthrough_answers; /* answers that were the host's though not asked to */
 	/* The first FUSE_INIT as the kernel sent it, and the reply that it got; length 0: not yet. */
 	_Atomic uint32_t init_request_length;

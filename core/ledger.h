@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The ledger: which plugins are served, and what failed, in the state memfd.
+ *
+ * The worker that owns the connection writes what it serves; a thread that is hit by a fatal signal
+ * marks what it was doing; the keeper enters that here when the worker has died, and quarantines.
+ * Control processes only look.
+ *
+ * A fault is charged to the plugin whose code the faulting thread was in, and to the outermost container
+ * that it served.  After two charges the plugin is quarantined for that container: its files answer by
+ * on-fault there and its code is not called.  When it is quarantined for two outermost containers, or
+ * was charged twice outside of any request (loading it, a timer), it is so for all.  A death that no
+ * thread was marked for (heap corruption that struck elsewhere) is listed with what ran.  SIGKILL
+ * charges and lists nobody.
+ */
+#ifndef LXCFS_CORE_LEDGER_H
+#define LXCFS_CORE_LEDGER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "state.h"
+
+#define LEDGER_PLUGINS_MAX 256u
+#define LEDGER_FAULTS_MAX  1024u
+#define LEDGER_DEATHS_MAX  16u
+#define LEDGER_NAME_MAX    64
+#define LEDGER_PATH_MAX    1024
+#define LEDGER_TEXT_MAX    256
+
+/* Charges after which a plugin is quarantined. */
+#define LEDGER_CHARGES_MAX 2u
+/* Outermost containers that a plugin is quarantined for, after which it is so for all. */
+#define LEDGER_CONTAINERS_MAX 2u
+
+/* A plugin that is or was served.  Rows are found by name and not taken back. */
+struct ledger_plugin {
+	_Atomic uint32_t sequence; /* odd while the texts change; 0: no such row */
+	_Atomic uint32_t serving;
+	_Atomic uint32_t faults;      /* charged since it was last replaced or reloaded */
+	_Atomic uint32_t containers;  /* outermost ones that it is quarantined for */
+	_Atomic uint32_t quarantined; /* for all */
+	_Atomic uint32_t outside;     /* faults outside of any request */
+	uint64_t generation;
+	uint64_t loaded; /* CLOCK_REALTIME seconds */
+	char name[LEDGER_NAME_MAX];
+	char path[LEDGER_PATH_MAX];
+	char release[LEDGER_NAME_MAX];
+	char build_id[STATE_BUILD_MAX];
+};
+
+/* What one outermost container did to one plugin. */
+struct ledger_fault {
+	_Atomic uint32_t row; /* of the plugin, + 1; 0: free */
+	_Atomic uint32_t charges;
+	_Atomic uint64_t group; /* struct container.group */
+	uint64_t last;          /* CLOCK_REALTIME seconds */
+	uint32_t signal;        /* of the last one */
+	uint32_t reserved;
+};
+
+/* A death that nobody was charged for. */
+struct ledger_death {
+	uint64_t when;  /* CLOCK_REALTIME seconds; 0: free */
+	int32_t status; /* as of waitpid(2) */
+	uint32_t reserved;
+	char ran[LEDGER_TEXT_MAX]; /* the plugins that were rendering then, "a b c" */
+};
+
+struct ledger_section;
+struct journal;
+
+struct ledger {
+	struct ledger_section *section;
+};
+
+size_t ledger_bytes(void);
+/* Starts the section anew when it has another version. */
+void ledger_open(const struct state *state, struct ledger *ledger);
+
+/* ---- the worker: its control thread ---- */
+
+/*
+ * Note that a plugin is served; its row, or -ENOSPC.  `changed`: by other code than before, which lifts
+ * its quarantine.
+ */
+int ledger_serve(struct ledger *ledger, const struct ledger_plugin *plugin, bool changed);
+/* The row of this name, or -ENOENT. */
+int ledger_find(const struct ledger *ledger, const char *name);
+void ledger_drop(struct ledger *ledger, const char *name);
+/* End the quarantine of a plugin and forget its faults; whether there were any. */
+bool ledger_lift(struct ledger *ledger, const char *name);
+
+/* ---- any thread ---- */
+
+/* Whether the code of the plugin must not be called for this outermost container. */
+bool ledger_is_quarantined(const struct ledger *ledger, unsigned row, uint64_t group);
+/* For all. */
+bool ledger_is_banned(const struct ledger *ledger, unsigned row);
+
+/*
+ * The control thread and the timer thread call plugins outside of any request: who, while it lasts.
+ * `row` -1: nobody any more.
+ */
+enum ledger_thread { LEDGER_CONTROL, LEDGER_TIMERS, LEDGER_THREADS };
+void ledger_enter(struct ledger *ledger, enum ledger_thread thread, int row);
+/* In a signal handler: the thread that called ledger_enter() is hit. */
+void ledger_mark(struct ledger *ledger, enum ledger_thread thread, int signal_number);
+
+/* ---- the keeper ---- */
+
+/*
+ * A worker has died (`status` as of waitpid(2)), or is as good as dead: charge those that were marked in
+ * the journal and here, or list it with what ran.  Call it before a successor looks at the journal.
+ */
+void ledger_record_death(struct ledger *ledger, const struct journal *journal, int status);
+
+/* ---- those who look ---- */
+
+/* A consistent copy of a row; -ENOENT: there is none. */
+int ledger_plugin_get(const struct ledger *ledger, unsigned row, struct ledger_plugin *plugin);
+/* NULL behind the last index. */
+const struct ledger_fault *ledger_fault_get(const struct ledger *ledger, unsigned index);
+/* The index-th youngest; -ENOENT. */
+int ledger_death_get(const struct ledger *ledger, unsigned index, struct ledger_death *death);
+/* How many there were, those that are no longer listed included. */
+uint64_t ledger_deaths(const struct ledger *ledger);
+
+#endif
