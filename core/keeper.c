@@ -19,6 +19,8 @@
 
 #include "channel.h"
 #include "cleanup.h"
+#include "journal.h"
+#include "ledger.h"
 #include "log.h"
 #include "mountpoint.h"
 #include "state.h"
@@ -44,6 +46,8 @@ struct keeper {
 	int fuse_fd;
 	int signal_fd;
 	struct state state;
+	struct journal journal;
+	struct ledger ledger;
 	bool mounted;
 	pid_t worker; /* 0: none runs */
 	int channel;
@@ -280,6 +284,7 @@ static enum step replace_worker(struct keeper *keeper)
 		if (take_message(keeper) == STEP_GONE)
 			return STEP_GONE;
 	log_death(keeper, status);
+	ledger_record_death(&keeper->ledger, &keeper->journal, status);
 	forget_worker(keeper);
 	if (!keeper->mounted)
 		return STEP_FAIL;
@@ -439,6 +444,10 @@ static int create_state(struct keeper *keeper)
 
 	if (result != 0)
 		log_error("the memory that outlives workers cannot be made: %s", strerror(-result));
+	if (result == 0) {
+		journal_open(&keeper->journal, &keeper->state);
+		ledger_open(&keeper->state, &keeper->ledger);
+	}
 	return result;
 }
 

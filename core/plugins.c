@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -108,6 +109,19 @@ static void tell_config(const struct plugins *plugins, const struct config *conf
 
 /* ---- publishing ---- */
 
+static void note_served(const struct plugins *plugins, struct generation *generation, bool changed)
+{
+	struct ledger_plugin row = {.generation = generation->number,
+				    .loaded = (uint64_t)time(NULL)};
+
+	snprintf(row.name, sizeof(row.name), "%s", generation->name);
+	snprintf(row.path, sizeof(row.path), "%s", generation->path);
+	snprintf(row.release, sizeof(row.release), "%s",
+		 generation->plugin.release ? generation->plugin.release : "");
+	snprintf(row.build_id, sizeof(row.build_id), "%s", generation->image.build_id);
+	generation->row = ledger_serve(&plugins->server->ledger, &row, changed);
+}
+
 static void release_catalog(void *catalog)
 {
 	catalog_free(catalog);
@@ -117,7 +131,13 @@ static void release_catalog(void *catalog)
 static void publish(struct plugins *plugins, struct catalog *catalog)
 {
 	struct server *server = plugins->server;
-	struct catalog *before = atomic_exchange(&server->catalog, catalog);
+	struct catalog *before = atomic_load(&server->catalog);
+
+	for (size_t index = 0; index < catalog->count; index++)
+		if (!before || catalog_find(before, catalog->generations[index]->name) !=
+				       catalog->generations[index])
+			note_served(plugins, catalog->generations[index], before != NULL);
+	before = atomic_exchange(&server->catalog, catalog);
 
 	for (size_t index = 0; index < catalog->count; index++)
 		if (!before || catalog_find(before, catalog->generations[index]->name) !=

@@ -178,6 +178,10 @@ static int prepare(struct worker *worker, char **reason)
 		result = open_services(worker);
 	}
 	if (result == 0)
+		result = fault_outside_open(&server->ledger, LEDGER_CONTROL);
+	if (result == 0)
+		result = fault_catch(WORKER_CHANNEL_FD);
+	if (result == 0)
 		result = receive_inheritance(worker);
 	if (result == 0)
 		result = load(worker, reason);
@@ -392,8 +396,6 @@ int worker_main(const struct options *options)
 	result = await_serve();
 	if (result == 0)
 		result = open_threads(&worker);
-	if (result == 0)
-		result = fault_catch(WORKER_CHANNEL_FD);
 	if (result == 0)
 		result = take_over(&worker);
 	/* Before any thread reads: what one has in service would be sent, and done, a second time. */
