@@ -118,7 +118,7 @@ static void note_served(const struct plugins *plugins, struct generation *genera
 	snprintf(row.path, sizeof(row.path), "%s", generation->path);
 	snprintf(row.release, sizeof(row.release), "%s",
 		 generation->plugin.release ? generation->plugin.release : "");
-	snprintf(row.build_id, sizeof(row.build_id), "%s", generation->image.build_id);
+	snprintf(row.build_id, sizeof(row.build_id), "%.63s", generation->image.build_id);
 	generation->row = ledger_serve(&plugins->server->ledger, &row, changed);
 }
 
