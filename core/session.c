@@ -169,11 +169,22 @@ void session_close(struct server *server)
 	server->session = NULL;
 }
 
-/* A rendering that killed its workers is answered by on-fault (content.c); any other request fails. */
+/*
+ * A rendering that killed its workers is answered by on-fault (content.c), names and attributes are the
+ * host's then (target.c); any other request fails.
+ */
 static bool is_given_up(const struct server_thread *thread, const unsigned char *request)
 {
-	return fault_is_charged(thread) &&
-	       ((const struct fuse_in_header *)request)->opcode != FUSE_READ;
+	switch (((const struct fuse_in_header *)request)->opcode) {
+	case FUSE_READ:
+		return false;
+	case FUSE_LOOKUP:
+	case FUSE_GETATTR:
+	case FUSE_READLINK:
+		return fault_is_hopeless(thread);
+	default:
+		return fault_is_charged(thread);
+	}
 }
 
 static void give_up(const struct server *server, const unsigned char *request)

@@ -18,7 +18,8 @@
  */
 bool target_has_plugin(const struct server_thread *thread, const struct target *target)
 {
-	return target->node->generation && !fault_is_quarantined(thread, target->node->generation);
+	return target->node->generation && !fault_is_charged(thread) &&
+	       !fault_is_quarantined(thread, target->node->generation);
 }
 
 /* Put "name" or "name/" before what is in the path already. */

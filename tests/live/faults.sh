@@ -76,7 +76,7 @@ kept_out_for_all() {
 		"$(inside c awk '$1 == "MemTotal:" { print $2 }' "$(mount_of main)/proc/meminfo")" $((64 * 1024))
 }
 
-plan 98
+plan 110
 make_cgroup a memory=256M
 make_cgroup b memory=128M
 make_cgroup c memory=64M
@@ -117,6 +117,26 @@ is_kept_out "a write that crashes, next worker"
 reload main
 is_kept_out "a write that crashes, reload without a change"
 mended "a write that crashes"
+
+# ---- of names: they are the host's then, and what is known of them ----
+
+tree=$(mount_of main)/probe
+kinds='regular empty file directory symbolic link'
+kinds_of_tree() {
+	inside "$1" stat -c %F "$tree/hello" "$tree/directory" "$tree/link" | xargs
+}
+is "a subtree has its names" "$(kinds_of_tree a)" "$kinds"
+refuses "a lookup that crashes ends as on the host" 'No such file' inside a stat "$tree/crash"
+others_are_good "a lookup that crashes"
+check "a lookup that crashes: the plugin goes on for reads" inside a grep -q '^release ' "$probe"
+is "a lookup that crashes: names that were known go on" "$(inside a cat "$tree/hello")" hello
+worker=$(worker_of main)
+refuses "a lookup that crashes again is that of the host" 'No such file' inside b stat "$tree/crash"
+is "and no worker ends by it" "$(worker_of main)" "$worker"
+mount -i -o remount "$(mount_of main)"
+is "names and kinds are the same when the kernel asks again" "$(kinds_of_tree b)" "$kinds"
+mended "a lookup that crashes"
+is "and after that" "$(kinds_of_tree b)" "$kinds"
 
 # ---- of two containers, and of none ----
 

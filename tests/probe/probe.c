@@ -12,8 +12,8 @@
  *                   FAULT                     at once, in the write
  *                 where FAULT is one of: fail crash abort hang loop update (die inside an update)
  *                 free (a block twice) overrun (a block of the heap)
- * probe/          a subtree: hello, directory/, link, hidden, host/ (a folder of the host's sysfs)
- *                 and what is made by mkdir(2)
+ * probe/          a subtree: hello, directory/, link, hidden, host/ (a folder of the host's sysfs),
+ *                 crash (nobody survives the lookup) and what is made by mkdir(2)
  *
  * Options: greeting = TEXT, period = MILLISECONDS of the ticks (0: none), padding = BYTES that the
  * file is made longer by.
