@@ -49,6 +49,11 @@ mended() {
 	check "$1: other code lifts it" inside a grep -q '^release ' "$probe"
 }
 
+# AddressSanitizer ends the process in its own way.
+is_sanitized() {
+	grep -q __asan_init "$build/lxcfs"
+}
+
 # What was spoilt may be hit in a later read only.
 read_until_it_fails() {
 	local round
@@ -96,18 +101,19 @@ start_container c main
 
 # ---- of one container ----
 
-for fault in crash abort hang loop free; do
+for fault in crash abort hang loop free overrun; do
+	if [[ $fault == free || $fault == overrun ]] && is_sanitized; then
+		for ((round = 0; round < 8; round++)); do
+			skip "$fault" "AddressSanitizer reports it"
+		done
+		continue
+	fi
 	command_in_a "render $fault" >/dev/null
-	refuses "a rendering that ends in $fault" 'Input/output error' inside a cat "$probe"
+	refuses "a rendering that ends in $fault" 'Input/output error' read_until_it_fails
 	others_are_good "$fault"
 	is_kept_out "$fault"
 	mended "$fault"
 done
-command_in_a 'render overrun' >/dev/null
-refuses "a rendering that overruns a heap block" 'Input/output error' read_until_it_fails
-others_are_good overrun
-is_kept_out overrun
-mended overrun
 
 refuses "a write that crashes" EIO command_in_a crash
 others_are_good "a write that crashes"

@@ -121,7 +121,7 @@ static unsigned count_messages(const struct fixture *fixture, enum message_kind 
 
 static void crash_in_plugin(struct fixture *fixture)
 {
-	static int *volatile nowhere;
+	static int *volatile nowhere = (int *)8;
 
 	serve_as(&fixture->thread, 0);
 	fixture->thread.caller.container = &fixture->container;
@@ -256,7 +256,7 @@ static pthread_barrier_t barrier;
 
 static void *crash_together(void *argument)
 {
-	static int *volatile nowhere;
+	static int *volatile nowhere = (int *)8;
 
 	serve_as(argument, 0);
 	fault_enter_plugin(0);
