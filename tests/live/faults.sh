@@ -81,11 +81,12 @@ kept_out_for_all() {
 		"$(inside c awk '$1 == "MemTotal:" { print $2 }' "$(mount_of main)/proc/meminfo")" $((64 * 1024))
 }
 
-plan 110
+plan 114
 make_cgroup a memory=256M
 make_cgroup b memory=128M
 make_cgroup c memory=64M
 probe=$(mount_of main)/proc/probe
+tree=$(mount_of main)/probe
 prepare_daemon main
 configure main probe meminfo <<'END'
 render-timeout = 300
@@ -118,6 +119,10 @@ done
 refuses "a write that crashes" EIO command_in_a crash
 others_are_good "a write that crashes"
 is_kept_out "a write that crashes"
+is "its poll is an error" "$(inside a "$helpers/fileops" poll "$probe" 5 | tail -n 1)" 8
+refuses "its subtree is not listed" 'Input/output error' inside a ls "$tree"
+refuses "nor opened" 'Input/output error' inside a cat "$tree/hello"
+is "another container's subtree goes on" "$(inside b cat "$tree/hello")" hello
 kill_worker main
 is_kept_out "a write that crashes, next worker"
 reload main
@@ -126,7 +131,6 @@ mended "a write that crashes"
 
 # ---- of names: they are the host's then, and what is known of them ----
 
-tree=$(mount_of main)/probe
 kinds='regular empty file directory symbolic link'
 kinds_of_tree() {
 	inside "$1" stat -c %F "$tree/hello" "$tree/directory" "$tree/link" | xargs
