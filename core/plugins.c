@@ -170,13 +170,7 @@ static void release_catalog(void *catalog)
 static void publish(struct plugins *plugins, struct catalog *catalog)
 {
 	struct server *server = plugins->server;
-	struct catalog *before = atomic_load(&server->catalog);
-
-	for (size_t index = 0; index < catalog->count; index++)
-		if (!before || catalog_find(before, catalog->generations[index]->name) !=
-				       catalog->generations[index])
-			note_served(plugins, catalog->generations[index], before != NULL);
-	before = atomic_exchange(&server->catalog, catalog);
+	struct catalog *before = atomic_exchange(&server->catalog, catalog);
 
 	for (size_t index = 0; index < catalog->count; index++)
 		if (!before || catalog_find(before, catalog->generations[index]->name) !=

@@ -190,10 +190,6 @@ static int prepare(struct worker *worker, char **reason)
 	if (result == 0)
 		result = open_services(worker);
 	if (result == 0)
-		result = fault_outside_open(&server->ledger, LEDGER_CONTROL);
-	if (result == 0)
-		result = fault_catch(WORKER_CHANNEL_FD);
-	if (result == 0)
 		result = receive_inheritance(worker);
 	if (result == 0)
 		result = load(worker, reason);
