@@ -379,6 +379,19 @@ static void a_thread_in_no_plugin_charges_nobody(void **state)
 	assert_int_equal(ledger_deaths(&fixture->ledger), 2);
 }
 
+static void who_did_not_serve_charges_nobody(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned row = serve(fixture, "one", false);
+
+	ledger_enter(&fixture->ledger, LEDGER_CONTROL, (int)row);
+	ledger_mark(&fixture->ledger, LEDGER_CONTROL, SIGSEGV);
+	ledger_forget_death(&fixture->ledger);
+	die(fixture, SIGKILL);
+	assert_int_equal(get(fixture, row)->faults, 0);
+	assert_int_equal(ledger_deaths(&fixture->ledger), 0);
+}
+
 /* ---- lifting ---- */
 
 static void lifting_forgets_all_of_one_plugin(void **state)
@@ -596,6 +609,7 @@ static void without_a_section_nothing_is_known(void **state)
 	ledger_enter(&none, LEDGER_TIMERS, 0);
 	ledger_mark(&none, LEDGER_TIMERS, SIGSEGV);
 	ledger_record_death(&none, &fixture->journal, SIGSEGV);
+	ledger_forget_death(&none);
 	assert_int_equal(ledger_plugin_get(&none, 0, &plugin), -ENOENT);
 	assert_null(ledger_fault_get(&none, 0));
 	assert_int_equal(ledger_death_get(&none, 0, &death), -ENOENT);
@@ -622,6 +636,7 @@ int main(void)
 		TEST(marks_of_no_row_charge_nobody),
 		TEST(outside_of_requests_two_faults_are_for_all),
 		TEST(a_thread_in_no_plugin_charges_nobody),
+		TEST(who_did_not_serve_charges_nobody),
 		TEST(lifting_forgets_all_of_one_plugin),
 		TEST(other_code_lifts_and_the_same_does_not),
 		TEST(sigkill_and_a_good_end_are_nobodys),
