@@ -31,7 +31,7 @@ enum message_kind {
 
 	/* Keeper to worker. */
 	MESSAGE_START, /* all that a predecessor left was sent: get ready, as `status` says */
-	MESSAGE_SERVE, /* nobody else does any more: serve */
+	MESSAGE_SERVE, /* nobody else does any more: serve; `status` is how it came to that */
 	MESSAGE_YIELD, /* a successor is ready: stop reading requests, answer those in service */
 
 	/*
@@ -59,6 +59,9 @@ enum start_mode {
 	START_UPGRADE, /* with what lies on disk, where that is good; else with what served */
 	START_RESCUE,  /* without plugins: every file answers by on-fault */
 };
+
+/* `status` of MESSAGE_SERVE. */
+enum serve_kind { SERVE_FIRST, SERVE_AFTER_YIELD, SERVE_AFTER_DEATH };
 
 struct message {
 	uint32_t size;

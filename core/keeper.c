@@ -179,6 +179,16 @@ static void become_new(struct keeper *keeper)
 	orders_finish(&keeper->orders, result, text);
 }
 
+static void refuse_upgrade(struct keeper *keeper)
+{
+	char text[2 * CHANNEL_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "the old program goes on, the new one cannot serve: %s",
+		 keeper->succession.reason);
+	log_error("the upgrade is refused: %s", text);
+	orders_finish(&keeper->orders, -ECANCELED, text);
+}
+
 /* ---- messages and signals ---- */
 
 static enum step take_event(struct keeper *keeper, enum succession_event event)
@@ -204,9 +214,7 @@ static enum step take_event(struct keeper *keeper, enum succession_event event)
 		if (keeper->upgrade < 0)
 			return STEP_ON;
 		close(take_fd(&keeper->upgrade));
-		log_error("the upgrade is refused, the old program goes on: %s",
-			  succession->reason);
-		orders_finish(&keeper->orders, -ECANCELED, succession->reason);
+		refuse_upgrade(keeper);
 		return STEP_ON;
 	case SUCCESSION_LOST:
 		if (succession->mounted)

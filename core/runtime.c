@@ -12,6 +12,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "control.h"
 #include "log.h"
 
 #define LOOK_MICROSECONDS 20000
@@ -85,10 +86,13 @@ int runtime_write_pidfile(const struct options *options)
 	return result;
 }
 
-void runtime_remove_pidfile(const struct options *options)
+void runtime_clean(const struct options *options)
 {
 	char path[PATH_MAX];
 
 	if (name_pidfile(options, path) == 0)
+		unlink(path);
+	if (snprintf(path, sizeof(path), "%s/" CONTROL_SOCKET, options->runtime_directory) <
+	    (int)sizeof(path))
 		unlink(path);
 }

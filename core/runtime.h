@@ -13,6 +13,7 @@ int runtime_lock(const struct options *options, int milliseconds);
 
 /* Write this process's id to the pidfile.  What fails is logged. */
 int runtime_write_pidfile(const struct options *options);
-void runtime_remove_pidfile(const struct options *options);
+/* Take away the pidfile and the control socket. */
+void runtime_clean(const struct options *options);
 
 #endif

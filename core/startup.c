@@ -223,7 +223,8 @@ static void tell_upgraded(struct keeper *keeper, const struct adoption *adoption
 	log_notice("upgraded: %s", text);
 	if (adoption->client_channel < 0)
 		return;
-	channel_report(adoption->client_channel, MESSAGE_RESULT, 0, text);
+	channel_report(adoption->client_channel, MESSAGE_LINE, 0, text);
+	channel_report(adoption->client_channel, MESSAGE_RESULT, 0, NULL);
 	orders_add_client(&keeper->orders, adoption->client, adoption->client_channel);
 }
 
@@ -321,5 +322,5 @@ void startup_undo(struct keeper *keeper, bool for_good, bool unmount)
 		return;
 	supervisor_drop(SUPERVISOR_FUSE);
 	supervisor_drop(SUPERVISOR_STATE);
-	runtime_remove_pidfile(keeper->options);
+	runtime_clean(keeper->options);
 }

@@ -145,19 +145,25 @@ bool succession_is_settled(const struct succession *succession)
 
 /* ---- from one to the next ---- */
 
+static enum serve_kind serve_kind(const struct succession *succession)
+{
+	if (!succession->mounted)
+		return SERVE_FIRST;
+	return succession->phase == PHASE_YIELDING || succession->phase == PHASE_ENDING
+		       ? SERVE_AFTER_YIELD
+		       : SERVE_AFTER_DEATH;
+}
+
 void succession_serve(struct succession *succession)
 {
-	succession->kind =
-		!succession->mounted ? SUCCESSION_FIRST
-		: succession->phase == PHASE_YIELDING || succession->phase == PHASE_ENDING
-			? SUCCESSION_HAND_OVER
-			: SUCCESSION_TAKEOVER;
+	enum serve_kind kind = serve_kind(succession);
+
 	succession->mounted = true;
 	if (!succession->outage)
 		succession->outage = clock_milliseconds();
 	/* Nobody owns the connection now: the one that did has ended, or is past running. */
 	atomic_store(&header_of(succession)->owner, 0);
-	channel_send(succession->next.channel, MESSAGE_SERVE, NULL, NULL, -1);
+	channel_report(succession->next.channel, MESSAGE_SERVE, kind, NULL);
 	set_phase(succession, PHASE_STARTING, TAKEOVER_MILLISECONDS);
 }
 
@@ -185,16 +191,12 @@ static enum succession_event next_is_ready(struct succession *succession)
 
 static enum succession_event next_serves(struct succession *succession)
 {
-	struct state_header *header = header_of(succession);
-
 	worker_process_forget(&succession->current);
 	succession->current = succession->next;
 	worker_process_init(&succession->next);
 	succession->outage = 0;
 	succession->rescue = succession->next_is_rescue;
-	atomic_store(&header->rescue, succession->rescue);
-	atomic_fetch_add(&header->hand_overs, succession->kind == SUCCESSION_HAND_OVER);
-	atomic_fetch_add(&header->takeovers, succession->kind == SUCCESSION_TAKEOVER);
+	atomic_store(&header_of(succession)->rescue, succession->rescue);
 	if (!succession->rescue) {
 		succession->failures = 0;
 		succession->retry_pause = RETRY_MILLISECONDS;

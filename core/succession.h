@@ -33,9 +33,6 @@ enum succession_phase {
 	PHASE_STARTING,  /* the next one takes over */
 };
 
-/* How the next worker comes to serve. */
-enum succession_kind { SUCCESSION_FIRST, SUCCESSION_HAND_OVER, SUCCESSION_TAKEOVER };
-
 enum succession_event {
 	SUCCESSION_NONE,
 	SUCCESSION_READY,  /* the first worker: mount, and then succession_serve() */
@@ -59,9 +56,8 @@ struct succession {
 	struct worker_process next;
 	int64_t deadline; /* of the phase; 0: none */
 	int64_t outage;   /* since when nobody serves; 0: somebody does */
-	enum succession_kind kind;
-	bool mounted; /* before that nothing is tried twice */
-	bool rescue;  /* the current worker serves without plugins */
+	bool mounted;     /* before that nothing is tried twice */
+	bool rescue;      /* the current worker serves without plugins */
 	bool next_is_rescue;
 	unsigned failures;   /* of next ones in a row */
 	int64_t retry_pause; /* of rescue */

@@ -207,8 +207,9 @@ static int prepare(struct worker *worker, char **reason)
 /* ---- serving ---- */
 
 /* 0 also when the keeper was killed: then whoever can serves. */
-static int await_serve(void)
+static int await_serve(enum serve_kind *kind)
 {
+	*kind = SERVE_AFTER_DEATH;
 	for (;;) {
 		struct message message;
 		int fd;
@@ -220,22 +221,27 @@ static int await_serve(void)
 			return 0;
 		if (result != 0)
 			return result;
-		if (message.kind == MESSAGE_SERVE)
-			return 0;
+		if (message.kind != MESSAGE_SERVE)
+			continue;
+		*kind = (enum serve_kind)message.status;
+		return 0;
 	}
 }
 
 /* From here on this process owns the connection. */
-static int begin(struct worker *worker)
+static int begin(struct worker *worker, enum serve_kind kind)
 {
 	struct server *server = &worker->server;
+	struct state_header *header = server->state.header;
 	unsigned threads = worker->options->single_thread ? 1 : worker->config->threads;
 	int result = election_claim(&server->state);
 
 	if (result != 0)
 		return result;
-	atomic_fetch_add(&server->state.header->generation, 1);
-	program_fill(&server->state.header->worker);
+	atomic_fetch_add(&header->generation, 1);
+	atomic_fetch_add(&header->hand_overs, kind == SERVE_AFTER_YIELD);
+	atomic_fetch_add(&header->takeovers, kind == SERVE_AFTER_DEATH);
+	program_fill(&header->worker);
 	server->render_timeout = worker->config->render_timeout;
 	result = open_shared(worker);
 	if (result == 0)
@@ -269,8 +275,10 @@ static int reload(struct worker *worker, const char *names, char **reason)
 {
 	int refused = plugins_reload(&worker->plugins, names);
 
-	if (refused < 0)
+	if (refused < 0) {
+		*reason = strdup("nothing was reloaded");
 		return refused;
+	}
 	log_notice("plugins were looked at for changes; %d refused", refused);
 	if (refused == 0)
 		return 0;
@@ -431,6 +439,7 @@ int worker_main(const struct options *options, char *const *argv)
 	static struct worker worker = {.server = {.fuse_fd = WORKER_FUSE_FD},
 				       .plugins = {.channel = WORKER_CHANNEL_FD, .trial = true}};
 	auto_free char *reason = NULL;
+	enum serve_kind kind;
 	int result;
 
 	worker.options = options;
@@ -446,9 +455,9 @@ int worker_main(const struct options *options, char *const *argv)
 		return EXIT_FAILURE;
 	}
 	channel_send(WORKER_CHANNEL_FD, MESSAGE_READY, NULL, NULL, -1);
-	result = await_serve();
+	result = await_serve(&kind);
 	if (result == 0)
-		result = begin(&worker);
+		result = begin(&worker, kind);
 	if (result != 0) {
 		log_error("serving cannot start: %s", strerror(-result));
 		return EXIT_FAILURE;

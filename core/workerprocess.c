@@ -36,6 +36,17 @@ int worker_process_adopt(struct worker_process *process, pid_t pid, int channel)
 	return 0;
 }
 
+static _Noreturn void become_worker(int program, char *const *argv,
+				    const int descriptors[PROGRAM_DESCRIPTORS])
+{
+	char text[CHANNEL_TEXT_MAX];
+	int result = program_execute(program, WORKER_ARGUMENT, argv, descriptors);
+
+	snprintf(text, sizeof(text), "the program cannot be executed: %s", strerror(-result));
+	channel_send(descriptors[2], MESSAGE_FAILED, NULL, text, -1);
+	_exit(EXIT_FAILURE);
+}
+
 int worker_process_start(struct worker_process *process, int program, char *const *argv,
 			 int fuse_fd, int state_fd)
 {
@@ -46,11 +57,8 @@ int worker_process_start(struct worker_process *process, int program, char *cons
 	if (result != 0)
 		return result;
 	pid = fork();
-	if (pid == 0) {
-		program_execute(program, WORKER_ARGUMENT, argv,
-				(const int[]){fuse_fd, state_fd, ends[1]});
-		_exit(EXIT_FAILURE);
-	}
+	if (pid == 0)
+		become_worker(program, argv, (const int[]){fuse_fd, state_fd, ends[1]});
 	result = -errno;
 	close(ends[1]);
 	if (pid > 0)
