@@ -158,7 +158,7 @@ static int open_server(struct render *render, char **reason)
 	if (result == 0)
 		result = plugin_state_open(NULL, &server->services.plugin_state);
 	if (result == 0)
-		result = timers_new(&server->services.timers);
+		result = timers_new(NULL, &server->services.timers);
 	if (result == 0)
 		result = config_load(render->config, &render->overrides, &config, reason);
 	if (result != 0)

@@ -55,7 +55,7 @@ static int trial_open(struct trial *trial)
 	if (result == 0)
 		result = plugin_state_open(NULL, &trial->services.plugin_state);
 	if (result == 0)
-		result = timers_new(&trial->services.timers);
+		result = timers_new(NULL, &trial->services.timers);
 	if (result == 0)
 		result = caller_identify(trial->resolver, (uint32_t)getpid(), IDENTITY_CALLER,
 					 &trial->arena, &trial->caller);

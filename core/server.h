@@ -18,6 +18,7 @@
 #include "catalog.h"
 #include "hostapi.h"
 #include "journal.h"
+#include "ledger.h"
 #include "nodes.h"
 #include "polls.h"
 #include "quiescence.h"
@@ -32,6 +33,7 @@ struct server {
 	int fuse_fd;
 	struct state state;
 	struct journal journal;
+	struct ledger ledger; /* without a section in `lxcfs render` */
 	struct nodes *nodes;
 	struct snapshot_store *snapshots;
 	struct quiescence *quiescence;

@@ -6,10 +6,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fault.h"
 #include "hostapi.h"
 #include "hostfs.h"
 
 #define DEPTH_MAX 64u
+
+/*
+ * Whether a plugin can be asked for names, attributes and links.  One that is quarantined is not: they
+ * are the host's then, for they must never fail.
+ */
+bool target_has_plugin(const struct server_thread *thread, const struct target *target)
+{
+	return target->node->generation && !fault_is_quarantined(thread, target->node->generation);
+}
 
 /* Put "name" or "name/" before what is in the path already. */
 static int prepend(char path[PATH_MAX], const char *name)
@@ -118,7 +128,7 @@ static int host_attributes(const struct server_thread *thread, const struct targ
 	return 0;
 }
 
-/* A node that no plugin serves any more is what the host has at its place. */
+/* A node that no plugin serves, or none that may be called, is what the host has at its place. */
 static int absent_attributes(const struct server_thread *thread, const struct target *target,
 			     struct stat *attributes)
 {
@@ -156,7 +166,7 @@ int target_attributes(const struct server_thread *thread, const struct target *t
 		fill(thread, target->id, S_IFDIR | 0555, 0, attributes);
 		return 0;
 	}
-	if (!node->generation)
+	if (!node->generation || (node->kind == NODE_SUBTREE && !target_has_plugin(thread, target)))
 		return absent_attributes(thread, target, attributes);
 	if (node->kind == NODE_SUBTREE)
 		return subtree_attributes(thread, target, target->path, attributes);
@@ -175,7 +185,7 @@ static int lookup_below(const struct server_thread *thread, const struct target 
 	if (result != 0)
 		return result;
 	/* Whoever still holds a subtree that is not served any more goes on finding what is in it. */
-	result = parent->node->generation
+	result = target_has_plugin(thread, parent)
 			 ? subtree_attributes(thread, target, target->path, attributes)
 			 : host_attributes(thread, target, attributes);
 	if (result != 0)

@@ -86,7 +86,7 @@ static int open_services(struct worker *worker)
 	if (result == 0)
 		result = plugin_state_open(&server->state, &server->services.plugin_state);
 	if (result == 0)
-		result = timers_new(&server->services.timers);
+		result = timers_new(&server->ledger, &server->services.timers);
 	if (result == 0)
 		result = polls_open(&server->state, server->fuse_fd, &server->services.polls);
 	return result;
@@ -174,6 +174,7 @@ static int prepare(struct worker *worker, char **reason)
 	if (result == 0) {
 		atomic_fetch_add(&server->state.header->generation, 1);
 		journal_open(&server->journal, &server->state);
+		ledger_open(&server->state, &server->ledger);
 		result = open_services(worker);
 	}
 	if (result == 0)
@@ -392,7 +393,7 @@ int worker_main(const struct options *options)
 	if (result == 0)
 		result = open_threads(&worker);
 	if (result == 0)
-		result = fault_catch();
+		result = fault_catch(WORKER_CHANNEL_FD);
 	if (result == 0)
 		result = take_over(&worker);
 	/* Before any thread reads: what one has in service would be sent, and done, a second time. */
