@@ -37,10 +37,12 @@ static struct json_object *new_fault(const struct ledger_fault *fault)
 {
 	struct json_object *object = json_object_new_object();
 	uint32_t charges = atomic_load(&fault->charges);
-	char group[24];
+	uint64_t group = atomic_load(&fault->group);
+	char text[24];
 
-	snprintf(group, sizeof(group), "%" PRIu64, atomic_load(&fault->group));
-	add_text(object, "group", group);
+	snprintf(text, sizeof(text), "%" PRIu64, group);
+	json_object_object_add(object, "group",
+			       group == LEDGER_NO_READER ? NULL : varlink_new_text(text));
 	add_number(object, "charges", charges);
 	add_number(object, "last", fault->last);
 	add_number(object, "signal", fault->signal);

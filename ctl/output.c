@@ -187,13 +187,14 @@ static void print_row(const size_t widths[COLUMNS], struct json_object *plugin)
 
 static void print_fault(struct json_object *plugin, struct json_object *fault)
 {
+	const char *group = varlink_text(fault, "group");
 	char last[32];
 
 	print_time(last, sizeof(last), number_of(fault, "last"));
-	print_line("  %s: %" PRId64 " faults at container %s, the last one at %s by signal %" PRId64
-		   "%s",
-		   text_of(plugin, "name"), number_of(fault, "charges"), text_of(fault, "group"),
-		   last, number_of(fault, "signal"),
+	print_line("  %s: %" PRId64 " faults at %s%s, the last one at %s by signal %" PRId64 "%s",
+		   text_of(plugin, "name"), number_of(fault, "charges"),
+		   group ? "container " : "what has no reader", group ? group : "", last,
+		   number_of(fault, "signal"),
 		   flag_of(fault, "quarantined") ? "; not called for it" : "");
 }
 
