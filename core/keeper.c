@@ -19,10 +19,8 @@
 
 #include "channel.h"
 #include "cleanup.h"
-#include "control.h"
 #include "log.h"
 #include "mountpoint.h"
-#include "program.h"
 #include "state.h"
 #include "worker.h"
 
@@ -53,9 +51,6 @@ struct keeper {
 	bool serving;      /* and does */
 	unsigned failures; /* workers in a row that never did */
 	unsigned orders;   /* bits of messages for the next one that does */
-	int listener;
-	int clients[64];
-	size_t client_count;
 	int config_fd;
 	size_t image_count;
 	struct kept_image images[IMAGES_MAX];
@@ -278,11 +273,8 @@ static enum step replace_worker(struct keeper *keeper)
 	int status;
 	int result;
 
-	if (keeper->worker == 0 || waitpid(keeper->worker, &status, WNOHANG) != keeper->worker) {
-		while (waitpid(-1, &status, WNOHANG) > 0)
-			;
+	if (keeper->worker == 0 || waitpid(keeper->worker, &status, WNOHANG) != keeper->worker)
 		return STEP_ON;
-	}
 	/* What it still said before it died counts. */
 	while (keeper->channel >= 0)
 		if (take_message(keeper) == STEP_GONE)
@@ -331,46 +323,11 @@ static enum step take_signal(struct keeper *keeper)
 	}
 }
 
-static enum step take_order(struct keeper *keeper, size_t index)
-{
-	struct message message;
-	int channel = keeper->clients[index];
-	int fd;
-
-	if (channel_receive(channel, &message, &fd) != 0) {
-		close(channel);
-		keeper->clients[index] = keeper->clients[--keeper->client_count];
-		return STEP_ON;
-	}
-	if (message.kind == MESSAGE_UNMOUNT) {
-		channel_report(channel, MESSAGE_RESULT, 0, NULL);
-		return STEP_STOP;
-	}
-	if (message.kind == MESSAGE_RELOAD && message.text[0]) {
-		channel_report(channel, MESSAGE_LINE, 0, message.text);
-		channel_report(channel, MESSAGE_RESULT, -ENOENT, "no such plugin");
-		return STEP_ON;
-	}
-	if (message.kind == MESSAGE_PASSTHROUGH)
-		atomic_store(&keeper->state.header->passthrough, (uint32_t)message.status);
-	else
-		forward(keeper, message.kind);
-	channel_report(channel, MESSAGE_LINE, 0, "passed on");
-	channel_report(channel, MESSAGE_RESULT, 0, NULL);
-	return STEP_ON;
-}
-
 static enum step wait_step(struct keeper *keeper, int timeout)
 {
-	struct pollfd fds[3 + 64] = {
-		{.fd = keeper->signal_fd, .events = POLLIN},
-		{.fd = keeper->channel, .events = POLLIN},
-		{.fd = keeper->client_count < 64 ? keeper->listener : -1, .events = POLLIN}};
-	int count;
-
-	for (size_t index = 0; index < keeper->client_count; index++)
-		fds[3 + index] = (struct pollfd){.fd = keeper->clients[index], .events = POLLIN};
-	count = poll(fds, 3 + keeper->client_count, timeout);
+	struct pollfd fds[] = {{.fd = keeper->signal_fd, .events = POLLIN},
+			       {.fd = keeper->channel, .events = POLLIN}};
+	int count = poll(fds, 2, timeout);
 
 	if (count == 0) {
 		log_error("worker %d does not begin to serve; it is ended", (int)keeper->worker);
@@ -383,20 +340,6 @@ static enum step wait_step(struct keeper *keeper, int timeout)
 	/* Messages first: a worker may have said why it dies. */
 	if (fds[1].revents)
 		return take_message(keeper);
-	for (size_t index = keeper->client_count; index-- > 0;)
-		if (fds[3 + index].revents) {
-			enum step step = take_order(keeper, index);
-
-			if (step != STEP_ON)
-				return step;
-		}
-	if (fds[2].revents) {
-		int channel;
-
-		if (control_accept(keeper->listener, &keeper->state, "/proc/self/exe", &channel) >
-		    0)
-			keeper->clients[keeper->client_count++] = channel;
-	}
 	return take_signal(keeper);
 }
 
@@ -564,7 +507,6 @@ int keeper_main(const struct options *options, char **argv)
 				 .fuse_fd = -1,
 				 .signal_fd = -1,
 				 .channel = -1,
-				 .listener = -1,
 				 .config_fd = -1};
 	if (prepare(&keeper) != 0)
 		return EXIT_FAILURE;
@@ -572,8 +514,6 @@ int keeper_main(const struct options *options, char **argv)
 		take_down(&keeper);
 		return EXIT_FAILURE;
 	}
-	keeper.listener = control_listen(options->runtime_directory);
-	program_fill(&keeper.state.header->keeper);
 	log_notice("%s serves %s", PACKAGE_STRING, options->mountpoint);
 	while (step == STEP_ON)
 		step = wait_step(&keeper, keeper.serving ? -1 : READY_MILLISECONDS);

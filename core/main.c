@@ -8,7 +8,6 @@
 
 #include "cleanup.h"
 #include "config.h"
-#include "control.h"
 #include "keeper.h"
 #include "log.h"
 #include "options.h"
@@ -65,8 +64,6 @@ int main(int argc, char **argv)
 		return render_main(argc - 1, argv + 1);
 	if (strcmp(first, SELFTEST_ARGUMENT) == 0)
 		return selftest_main(argc - 2, argv + 2);
-	if (strcmp(first, CONTROL_ARGUMENT) == 0)
-		return control_main();
 	if (strcmp(first, WORKER_ARGUMENT) == 0) {
 		/* The keeper's own command line follows. */
 		argv[1] = argv[0];
