@@ -447,8 +447,10 @@ static bool take_flag(struct json_object *message, const char *key, bool *flag)
 	*flag = false;
 	if (!json_object_object_get_ex(message, key, &member))
 		return true;
+	if (!json_object_is_type(member, json_type_boolean))
+		return false;
 	*flag = json_object_get_boolean(member);
-	return json_object_is_type(member, json_type_boolean);
+	return true;
 }
 
 static int answer(struct control *control, struct json_object *message)

@@ -132,21 +132,21 @@ static enum ctl_status do_unmount(const struct invocation *invocation)
 
 static const struct command {
 	const char *name;
-	int least; /* how many arguments it takes */
+	const char *arguments;
+	int least; /* how many of them it takes */
 	int most;
 	enum ctl_status (*run)(const struct invocation *invocation);
 	const char *help;
 } commands[] = {
-	{"status", 0, 0, do_status, "status                how it is: processes, plugins, faults"},
-	{"plugins", 0, 0, do_plugins, "plugins               only the plugins"},
-	{"reload", 0, 4096, do_reload, "reload [NAME...]      load plugins that changed, or these"},
-	{"reconfigure", 0, 0, do_reconfigure, "reconfigure           read the configuration again"},
-	{"check", 1, 1, do_check, "check FILE.so         would it be loaded? Needs no daemon"},
-	{"passthrough", 1, 1, do_passthrough,
-	 "passthrough on|off    show the host's files to all, or no longer"},
-	{"upgrade", 0, 0, do_upgrade,
-	 "upgrade               go on with the program that is installed now"},
-	{"unmount", 0, 0, do_unmount, "unmount               unmount and end"},
+	{"status", "", 0, 0, do_status, "how it is: processes, plugins, faults"},
+	{"plugins", "", 0, 0, do_plugins, "only the plugins"},
+	{"reload", "[NAME...]", 0, 4096, do_reload, "load plugins that changed, or these"},
+	{"reconfigure", "", 0, 0, do_reconfigure, "read the configuration again"},
+	{"check", "FILE.so", 1, 1, do_check, "would this plugin be loaded? Needs no daemon"},
+	{"passthrough", "on|off", 1, 1, do_passthrough,
+	 "show the host's files to all, or no longer"},
+	{"upgrade", "", 0, 0, do_upgrade, "go on with the program that is installed now"},
+	{"unmount", "", 0, 0, do_unmount, "unmount and end"},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -166,7 +166,8 @@ static void print_help(void)
 	     "\n"
 	     "Look at a running lxcfs, give it orders, and check plugins.\n");
 	for (size_t index = 0; index < COMMANDS; index++)
-		printf("  %s\n", commands[index].help);
+		printf("  %-11s %-9s %s\n", commands[index].name, commands[index].arguments,
+		       commands[index].help);
 	puts("\n"
 	     "  --json                for programs: what the daemon replies\n"
 	     "  --runtime-dir=DIR     that of the daemon (default: " CONTROL_DIRECTORY ")\n"
@@ -196,9 +197,9 @@ static enum ctl_status run_command(int argc, char **argv, struct invocation *inv
 	invocation->count = argc - 1;
 	invocation->arguments = argv + 1;
 	if (invocation->count < command->least || invocation->count > command->most) {
-		output_error("%s arguments; usage: lxcfsctl %s",
-			     invocation->count < command->least ? "too few" : "too many",
-			     command->help);
+		output_error("too %s arguments; usage: lxcfsctl %s %s",
+			     invocation->count < command->least ? "few" : "many", command->name,
+			     command->arguments);
 		return CTL_USAGE;
 	}
 	return command->run(invocation);

@@ -191,10 +191,10 @@ static void print_fault(struct json_object *plugin, struct json_object *fault)
 	char last[32];
 
 	print_time(last, sizeof(last), number_of(fault, "last"));
-	print_line("  %s: %" PRId64 " faults at %s%s, the last one at %s by signal %" PRId64 "%s",
+	print_line("  %s: %" PRId64 " faults at %s%s, the last one at %s by signal %d (%s)%s",
 		   text_of(plugin, "name"), number_of(fault, "charges"),
-		   group ? "container " : "what has no reader", group ? group : "", last,
-		   number_of(fault, "signal"),
+		   group ? "pid namespace " : "lookups", group ? group : "", last,
+		   (int)number_of(fault, "signal"), strsignal((int)number_of(fault, "signal")),
 		   flag_of(fault, "quarantined") ? "; not called for it" : "");
 }
 
@@ -241,19 +241,34 @@ static void print_program(const char *what, struct json_object *program)
 		   or_dash(text_of(program, "buildId")));
 }
 
+/* "a, b"; "nothing" for an empty list. */
+static void print_names(char *text, size_t size, struct json_object *list)
+{
+	size_t count =
+		json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+	size_t length = 0;
+
+	snprintf(text, size, "nothing");
+	for (size_t index = 0; index < count && length < size; index++) {
+		const char *name = json_object_get_string(json_object_array_get_idx(list, index));
+
+		length += (size_t)snprintf(text + length, size - length, "%s%s", index ? ", " : "",
+					   name ? name : "");
+	}
+}
+
 static void print_death(struct json_object *death)
 {
-	struct json_object *signal_number = output_member(death, "signal");
-	struct json_object *ran = output_member(death, "ran");
+	bool by_signal = output_member(death, "signal") != NULL;
+	int number = (int)number_of(death, by_signal ? "signal" : "status");
 	char when[32];
+	char ran[512];
 
 	print_time(when, sizeof(when), number_of(death, "when"));
-	print_line("  %s: %s %" PRId64 ", while %s ran", when,
-		   signal_number ? "signal" : "exit status",
-		   number_of(death, signal_number ? "signal" : "status"),
-		   json_object_is_type(ran, json_type_array) && json_object_array_length(ran) > 0
-			   ? json_object_to_json_string_ext(ran, JSON_C_TO_STRING_SPACED)
-			   : "nothing");
+	print_names(ran, sizeof(ran), output_member(death, "ran"));
+	print_line("  %s: %s %d%s%s%s; %s ran", when, by_signal ? "signal" : "exit status", number,
+		   by_signal ? " (" : "", by_signal ? strsignal(number) : "", by_signal ? ")" : "",
+		   ran);
 }
 
 static void print_deaths(struct json_object *status)
