@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Clients of the control socket that nobody would want.  Usage: hostile.py SOCKET WAY [COUNT]"""
+"""Clients of the control socket that nobody would want.  Usage: hostile.py SOCKET WAY [COUNT [FILE]]"""
 import os
 import random
 import resource
 import socket
 import sys
+import time
 
 TIMEOUT = 60
 
@@ -44,8 +45,8 @@ def say(path, data):
     return hear(client)
 
 
-def crowd(path, count):
-    """Many at a time that say nothing, as many as fit; returns when standard input ends."""
+def crowd(path, count, name):
+    """Many at a time that say nothing, as many as fit, as long as the file is there."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     clients = []
@@ -58,7 +59,8 @@ def crowd(path, count):
             pass
         clients.append(client)
     print("ready", flush=True)
-    sys.stdin.read()
+    while os.path.exists(name):
+        time.sleep(0.05)
     return b""
 
 
@@ -82,7 +84,7 @@ def main():
     path, way = sys.argv[1:3]
     count = int(sys.argv[3]) if len(sys.argv) > 3 else 1
     if way == "crowd":
-        answer = crowd(path, count)
+        answer = crowd(path, count, sys.argv[4])
     elif way == "fuzz":
         answer = fuzz(path, count)
     elif way == "half":
