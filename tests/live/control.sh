@@ -30,9 +30,12 @@ ends() {
 value() {
 	ctl --json status | python3 -c '
 import json, sys
-s = json.load(sys.stdin)
-p = {plugin["name"]: plugin for plugin in s["plugins"]}
-print(eval(sys.argv[1]))' "$1"
+try:
+	s = json.load(sys.stdin)
+	p = {plugin["name"]: plugin for plugin in s["plugins"]}
+	print(eval(sys.argv[1]))
+except Exception as error:
+	print("no such value:", repr(error))' "$1"
 }
 
 has_value() {
