@@ -227,7 +227,8 @@ bool fault_is_quarantined(const struct server_thread *thread, const struct gener
 				     group_of(thread));
 }
 
-bool fault_is_charged(const struct server_thread *thread)
+/* Whether it ended more workers than it may, and `extra` on top of that. */
+static bool is_over(const struct server_thread *thread, uint32_t extra)
 {
 	const struct journal_mark *mark;
 
@@ -235,6 +236,18 @@ bool fault_is_charged(const struct server_thread *thread)
 	if (!thread->server->journal.marks)
 		return false;
 	mark = journal_mark(&thread->server->journal, thread->slot);
-	return atomic_load_explicit(&mark->charges, memory_order_relaxed) >= FAULT_CHARGES_MAX ||
-	       atomic_load_explicit(&mark->replays, memory_order_relaxed) > FAULT_REPLAYS_MAX;
+	return atomic_load_explicit(&mark->charges, memory_order_relaxed) >=
+		       FAULT_CHARGES_MAX + extra ||
+	       atomic_load_explicit(&mark->replays, memory_order_relaxed) >
+		       FAULT_REPLAYS_MAX + extra;
+}
+
+bool fault_is_charged(const struct server_thread *thread)
+{
+	return is_over(thread, 0);
+}
+
+bool fault_is_hopeless(const struct server_thread *thread)
+{
+	return is_over(thread, 1);
 }

@@ -40,7 +40,9 @@ void fault_enter_plugin(int row);
 void fault_leave_plugin(void);
 /* Whether the code of this plugin must not be called for what the thread serves. */
 bool fault_is_quarantined(const struct server_thread *thread, const struct generation *generation);
-/* Whether the request that the thread serves has killed too many workers. */
+/* Whether the request that the thread serves has killed too many workers to call a plugin for it. */
 bool fault_is_charged(const struct server_thread *thread);
+/* Whether it killed one more after that, when no plugin was called. */
+bool fault_is_hopeless(const struct server_thread *thread);
 
 #endif

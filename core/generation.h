@@ -29,6 +29,7 @@ struct generation {
 	char *path; /* of the file that it was loaded from */
 	struct image image;
 	uint64_t number; /* 1 for the first generation of this plugin */
+	bool inherited;  /* the code is what a predecessor served */
 	int row;         /* in the ledger, set before it serves; -1: none */
 	bool started;
 	struct lxcfs_plugin plugin; /* own copies, members that the plugin does not know are 0 */

@@ -67,7 +67,6 @@ static const char lxcfs_description[] =
 	"  worker: ?Program,\n"
 	"  generation: int,\n"
 	"  serving: bool,\n"
-	"  mounted: bool,\n"
 	"  since: int,\n"
 	"  takeovers: int,\n"
 	"  handOvers: int,\n"

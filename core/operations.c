@@ -97,8 +97,9 @@ static void operation_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_fil
 
 static bool is_writable(const struct target *target)
 {
+	/* Whether it was cannot be told while no plugin serves it: the write fails then, not the open. */
 	if (!target->node->generation)
-		return false;
+		return true;
 	return target->node->kind == NODE_SUBTREE ? target->node->subtree->write != NULL
 						  : target->node->file->write != NULL;
 }
@@ -295,6 +296,8 @@ static void operation_write(fuse_req_t request, fuse_ino_t id, const char *data,
 		result = -E2BIG;
 	else if (!is_writable(&target))
 		result = -EACCES;
+	else if (!target.node->generation)
+		result = -EIO;
 	else
 		result = content_begin(thread, &target, &asker, info->fh);
 	if (result == 0)

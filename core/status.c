@@ -180,7 +180,6 @@ struct json_object *status_report(const struct state *state, const struct ledger
 	add_program(report, "worker", &header->worker);
 	add_number(report, "generation", atomic_load(&header->generation));
 	add_flag(report, "serving", is_serving(header));
-	add_flag(report, "mounted", header->mount_device != 0);
 	add_number(report, "since", header->created);
 	add_number(report, "takeovers", atomic_load(&header->takeovers));
 	add_number(report, "handOvers", atomic_load(&header->hand_overs));

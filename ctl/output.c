@@ -285,8 +285,6 @@ static void print_deaths(struct json_object *status)
 
 static const char *service_of(struct json_object *status)
 {
-	if (!flag_of(status, "mounted"))
-		return "not mounted yet";
 	if (!flag_of(status, "serving"))
 		return "NOT SERVING: no worker answers; see the log";
 	return flag_of(status, "rescue") ? "serving without plugins: no worker could run with them;"

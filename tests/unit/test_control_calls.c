@@ -252,7 +252,6 @@ static void fill_state(struct fixture *fixture)
 	header->passthrough = 1;
 	header->passthrough_answers = 42;
 	header->supervised = 1;
-	header->mount_device = 99;
 	serve_plugin(fixture, "meminfo", 3);
 	serve_plugin(fixture, "stat", 1);
 	serve_plugin(fixture, "uptime", 1);
@@ -325,7 +324,6 @@ static void status_tells_what_the_state_holds(void **state)
 	assert_string_equal(varlink_text(member(status, "worker"), "release"), PACKAGE_VERSION);
 	assert_int_equal(number(status, "generation"), 7);
 	assert_true(flag(status, "serving"));
-	assert_true(flag(status, "mounted"));
 	assert_int_equal(number(status, "since"), fixture->state.header->created);
 	assert_int_equal(number(status, "takeovers"), 5);
 	assert_int_equal(number(status, "handOvers"), 1);
@@ -363,7 +361,6 @@ static void status_works_when_nobody_serves(void **state)
 	status = member(message, "parameters");
 	assert_null(member(status, "worker"));
 	assert_false(flag(status, "serving"));
-	assert_false(flag(status, "mounted"));
 	assert_int_equal(json_object_array_length(member(status, "plugins")), 0);
 }
 
