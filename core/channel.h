@@ -73,8 +73,9 @@ struct message {
 int channel_open(int ends[2]);
 /* `fd` is sent along unless it is -1; it stays the caller's.  `name`, `text`: NULL for "". */
 int channel_send(int channel, enum message_kind kind, const char *name, const char *text, int fd);
-/* The same without name and descriptor, but with a status. */
+/* The same with a status: and a text, or a descriptor. */
 int channel_report(int channel, enum message_kind kind, int status, const char *text);
+int channel_pass(int channel, enum message_kind kind, int status, int fd);
 /* Wait for a message.  *fd is the caller's, -1 without one.  -EPIPE: the other end is gone. */
 int channel_receive(int channel, struct message *message, int *fd);
 
