@@ -30,9 +30,12 @@ ends() {
 value() {
 	ctl --json status | python3 -c '
 import json, sys
-s = json.load(sys.stdin)
-p = {plugin["name"]: plugin for plugin in s["plugins"]}
-print(eval(sys.argv[1]))' "$1"
+try:
+	s = json.load(sys.stdin)
+	p = {plugin["name"]: plugin for plugin in s["plugins"]}
+	print(eval(sys.argv[1]))
+except Exception as error:
+	print("no such value:", repr(error))' "$1"
 }
 
 has_value() {
@@ -69,7 +72,7 @@ end_reader() {
 	ended_well "$1" "$reader" "$work/reader.log"
 }
 
-plan $((66 + ${#all_plugins[@]} + 2 * ${#refused_objects[@]}))
+plan $((68 + ${#all_plugins[@]} + 2 * ${#refused_objects[@]}))
 make_cgroup a cpus=1 memory=256M swap=64M
 limits=1:$((256 * 1024)):$(expected_swap 64M)
 prepare_daemon main
@@ -199,6 +202,13 @@ ends "a truncated one" 1 'is refused: ' ctl check "$tried"
 ends "what is not there" 1 'No such file' ctl check "$work/tried/absent.so"
 ends "what is not called NAME.so" 1 'NAME.so' ctl check /bin/true
 ends "check needs no daemon" 0 '^plugin +stat$' "$build/lxcfsctl" --runtime-dir=/nonexistent check "$plugins/stat.so"
+
+# ---- a keeper that does not answer ----
+
+kill -STOP "${daemon_pids[main]}"
+ends "a stopped keeper" 3 'did not answer within' ctl status
+kill -CONT "${daemon_pids[main]}"
+ends "it answers when it goes on" 0 serving ctl status
 
 # ---- hostile clients ----
 
