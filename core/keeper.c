@@ -203,6 +203,9 @@ static enum step take_event(struct keeper *keeper, enum succession_event event)
 			startup_announce(keeper);
 		if (keeper->upgrade >= 0)
 			become_new(keeper);
+		else
+			/* Another worker has it, or had. */
+			orders_retry(&keeper->orders, "the worker was replaced meanwhile");
 		return STEP_ON;
 	case SUCCESSION_DIED:
 		orders_retry(&keeper->orders, "the worker died of it, again and again");
