@@ -81,7 +81,7 @@ kept_out_for_all() {
 		"$(inside c awk '$1 == "MemTotal:" { print $2 }' "$(mount_of main)/proc/meminfo")" $((64 * 1024))
 }
 
-plan 111
+plan 126
 make_cgroup a memory=256M
 make_cgroup b memory=128M
 make_cgroup c memory=64M
@@ -173,10 +173,10 @@ kept_out_for_all "timers"
 mended "timers"
 
 touch "$work/crash"
-worker=$(worker_of main)
-kill -9 "$worker"
+from=$(($(log_lines main) + 1))
+kill -9 "$(worker_of main)"
 check "a plugin that crashes when successors start is charged for it" \
-	await logs main 'plugin probe is quarantined for all' "$(($(log_lines main) + 1))"
+	await logs main 'plugin probe is quarantined for all' "$from"
 is "start: the next one goes without it" \
 	"$(inside c awk '$1 == "MemTotal:" { print $2 }' "$(mount_of main)/proc/meminfo")" $((64 * 1024))
 kept_out_for_all "start"
