@@ -112,7 +112,7 @@ is "both are this build" "$(value 's["keeper"]["buildId"], s["worker"]["buildId"
 	"('$(build_id "$build/lxcfs")', '$(build_id "$build/lxcfs")')"
 is "and this release" "$(value 's["keeper"]["release"], s["worker"]["release"]')" \
 	"('$("$build/lxcfs" --version)', '$("$build/lxcfs" --version)')"
-is "it serves" "$(value 's["mounted"], s["serving"], s["rescue"], s["passthrough"]')" "(True, True, False, False)"
+is "it serves" "$(value 's["serving"], s["rescue"], s["passthrough"]')" "(True, False, False)"
 is "the first generation" "$(value 's["generation"], s["takeovers"], s["handOvers"]')" "(1, 0, 0)"
 is "nothing went wrong" "$(value 's["passthroughAnswers"], s["unattributedDeaths"], s["deaths"]')" "(0, 0, [])"
 is "all plugins are listed" "$(value '" ".join(sorted(p))')" "$(printf '%s\n' "${all_plugins[@]}" probe | sort | xargs)"
