@@ -412,6 +412,14 @@ void ledger_record_death(struct ledger *ledger, const struct journal *journal, i
 		list_death(section, ran, status);
 }
 
+void ledger_forget_death(struct ledger *ledger)
+{
+	struct ledger_section *section = section_of(ledger);
+
+	for (unsigned thread = 0; section && thread < LEDGER_THREADS; thread++)
+		atomic_store(&section->threads[thread].signal, 0);
+}
+
 /* ---- those who look ---- */
 
 int ledger_plugin_get(const struct ledger *ledger, unsigned row, struct ledger_plugin *plugin)

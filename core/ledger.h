@@ -122,6 +122,8 @@ void ledger_mark(struct ledger *ledger, enum ledger_thread thread, int signal_nu
  * looks at the journal.
  */
 void ledger_record_death(struct ledger *ledger, const struct journal *journal, int status);
+/* One has died that did not serve while another one does: what hit it is nobody's fault that serves. */
+void ledger_forget_death(struct ledger *ledger);
 
 /* ---- those who look ---- */
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "fault.h"
 #include "log.h"
 #include "polls.h"
 #include "selftest.h"
@@ -53,6 +54,21 @@ static int find_file(const struct config *config, const char *name, char path[PA
 	return -ENOENT;
 }
 
+/* Who crashes in here is charged, if it was ever served: then the ledger knows it. */
+static int bring_up(const struct plugins *plugins, struct image *image, const char *path,
+		    const struct config_plugin *section, uint64_t number,
+		    struct generation **generation, char **reason)
+{
+	struct server *server = plugins->server;
+	int result;
+
+	fault_enter_plugin(ledger_find(&server->ledger, section->name));
+	result =
+		generation_new(image, path, section, &server->services, number, generation, reason);
+	fault_leave_plugin();
+	return result;
+}
+
 static int load_file(const struct plugins *plugins, const struct config_plugin *section,
 		     const char *path, uint64_t number, struct generation **generation,
 		     char **reason)
@@ -69,8 +85,7 @@ static int load_file(const struct plugins *plugins, const struct config_plugin *
 			return result;
 		}
 	}
-	return generation_new(&image, path, section, &plugins->server->services, number, generation,
-			      reason);
+	return bring_up(plugins, &image, path, section, number, generation, reason);
 }
 
 static void tell_loaded(const struct plugins *plugins, const struct generation *generation)
@@ -274,8 +289,8 @@ static int load_inherited(const struct plugins *plugins, const struct config *co
 	if (path[0] == '\0' && find_file(config, section->name, path) != 0)
 		snprintf(path, sizeof(path), "%s.so", section->name);
 	if (result == 0)
-		result = generation_new(&image, path, section, &plugins->server->services,
-					last_number(plugins, section->name), generation, &reason);
+		result = bring_up(plugins, &image, path, section,
+				  last_number(plugins, section->name), generation, &reason);
 	if (result == 0)
 		(*generation)->inherited = true;
 	else

@@ -317,8 +317,13 @@ static enum succession_event next_ended(struct succession *succession, int statu
 	if (!succession->mounted)
 		return SUCCESSION_LOST;
 	if (succession->current.pid != 0 && succession->phase == PHASE_PREPARING) {
-		if (succession->rescue)
+		if (succession->rescue) {
+			/* One that ends by a plugin goes without it next time. */
+			record_death(succession, status);
 			succession->retry_pause = longer_pause(succession->retry_pause);
+		} else {
+			ledger_forget_death(&succession->ledger);
+		}
 		set_phase(succession, PHASE_IDLE, succession->rescue ? succession->retry_pause : 0);
 		return SUCCESSION_REFUSED;
 	}

@@ -88,10 +88,11 @@ make_cgroup c memory=64M
 probe=$(mount_of main)/proc/probe
 tree=$(mount_of main)/probe
 prepare_daemon main
-configure main probe meminfo <<'END'
+configure main probe meminfo <<END
 render-timeout = 300
 plugin probe {
 	period = 20
+	crash-if = "$work/crash"
 }
 END
 start_daemon main
@@ -170,6 +171,17 @@ for round in 1 2; do
 done
 kept_out_for_all "timers"
 mended "timers"
+
+touch "$work/crash"
+worker=$(worker_of main)
+kill -9 "$worker"
+check "a plugin that crashes when successors start is charged for it" \
+	await logs main 'plugin probe is quarantined for all' "$(($(log_lines main) + 1))"
+is "start: the next one goes without it" \
+	"$(inside c awk '$1 == "MemTotal:" { print $2 }' "$(mount_of main)/proc/meminfo")" $((64 * 1024))
+kept_out_for_all "start"
+rm "$work/crash"
+mended "start"
 
 # ---- a worker is killed while requests are in service ----
 

@@ -15,7 +15,7 @@
  * probe/          a subtree: hello, directory/, link, hidden, host/ (a folder of the host's sysfs),
  *                 crash (nobody survives the lookup) and what is made by mkdir(2)
  *
- * Options: greeting = TEXT, period = MILLISECONDS of the ticks (0: none), padding = BYTES that the
+ * Options: crash-if = PATH: the start ends in a crash while this is there.  greeting = TEXT, period = MILLISECONDS of the ticks (0: none), padding = BYTES that the
  * file is made longer by.
  */
 #define _XOPEN_SOURCE 700 /* pause() */
@@ -43,6 +43,7 @@
 #define PERIOD_MAX_MS      3600000u
 #define PADDING_MAX        (64u << 20)
 #define GREETING_BYTES     64
+#define PATH_BYTES         256
 #define HANDLES_MAX        64
 #define BLOCK_BYTES        24
 #define OVERRUN_BYTES      16384
@@ -81,6 +82,7 @@ static struct {
 	uint64_t period;
 	uint64_t padding;
 	char greeting[GREETING_BYTES];
+	char crash_if[PATH_BYTES];
 	struct handle handles[HANDLES_MAX];
 } probe = {
 	.greeting = "none",
@@ -112,13 +114,14 @@ static enum fault fault_of_name(const char *name)
 	return FAULT_NONE;
 }
 
-/* Through volatile pointers: a compiler that sees what comes of it would refuse. */
+/* By a pointer: whoever sees what comes of it would refuse to compile. */
 static void free_twice(void)
 {
-	void *volatile block = malloc(BLOCK_BYTES);
+	static void (*volatile release)(void *) = free;
+	void *block = malloc(BLOCK_BYTES);
 
-	free(block);
-	free(block);
+	release(block);
+	release(block);
 }
 
 /* Over whatever lies behind the block: the allocator finds out sooner or later. */
@@ -517,6 +520,10 @@ static int32_t configure(const struct lxcfs_host *host, const char *key, const c
 		snprintf(probe.greeting, sizeof(probe.greeting), "%s", value);
 		return 0;
 	}
+	if (strcmp(key, "crash-if") == 0) {
+		snprintf(probe.crash_if, sizeof(probe.crash_if), "%s", value);
+		return 0;
+	}
 	if (strcmp(key, "period") == 0) {
 		if (!parse_period(value, &number))
 			return bad_value(host, key, PERIOD_MAX_MS);
@@ -534,6 +541,8 @@ static int32_t configure(const struct lxcfs_host *host, const char *key, const c
 
 static int32_t start(const struct lxcfs_host *host, void **instance)
 {
+	if (access(probe.crash_if, F_OK) == 0)
+		commit_crash(FAULT_CRASH);
 	*instance = &probe;
 	return set_timer(host, probe.period);
 }
