@@ -244,8 +244,7 @@ end_reader "readers saw nothing of it"
 
 # ---- another keeper ----
 
-kill -9 "${daemon_pids[main]}"
-await is_gone "${daemon_pids[main]}"
+end_pid "${daemon_pids[main]}"
 await has_value 's["keeper"]["pid"] == '"${daemon_pids[main]}" False
 keeper=$(value 's["keeper"]["pid"]')
 remember_pid "$keeper"
