@@ -511,6 +511,20 @@ static enum step look_at_mount(const struct keeper *keeper)
 	return STEP_GONE;
 }
 
+static enum mount_end mount_end(enum step step)
+{
+	switch (step) {
+	case STEP_LEAVE:
+		return MOUNT_STAYS;
+	case STEP_GONE:
+		return MOUNT_IS_GONE;
+	case STEP_FAIL:
+		return MOUNT_ABORTS;
+	default:
+		return MOUNT_ENDS;
+	}
+}
+
 int keeper_main(const struct options *options, char **argv, bool adopts)
 {
 	static struct keeper keeper;
@@ -524,6 +538,6 @@ int keeper_main(const struct options *options, char **argv, bool adopts)
 		step = look_at_mount(&keeper);
 	if (step == STEP_LEAVE)
 		leave(&keeper);
-	startup_undo(&keeper, step != STEP_LEAVE, step != STEP_LEAVE && step != STEP_GONE);
+	startup_undo(&keeper, mount_end(step));
 	return step == STEP_FAIL ? EXIT_FAILURE : EXIT_SUCCESS;
 }
