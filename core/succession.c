@@ -51,6 +51,16 @@ static void give_reason(struct succession *succession, const char *reason)
 	snprintf(succession->reason, sizeof(succession->reason), "%s", reason);
 }
 
+/* Enter the death of a worker that was serving, or would have, into the ledger. */
+static void record_death(struct succession *succession, int status)
+{
+	uint64_t before = ledger_deaths(&succession->ledger);
+
+	ledger_record_death(&succession->ledger, &succession->journal, status);
+	if (ledger_deaths(&succession->ledger) != before)
+		succession->deaths[succession->death_count++ % STORM_DEATHS] = clock_milliseconds();
+}
+
 /* ---- starting one ---- */
 
 static int start_next(struct succession *succession, enum start_mode mode, int program)
@@ -122,6 +132,8 @@ void succession_resume(struct succession *succession)
 {
 	succession->mounted = true;
 	succession->outage = clock_milliseconds();
+	/* Nobody was there to see how it ended. */
+	record_death(succession, 0);
 	start_successor(succession);
 }
 
@@ -261,16 +273,6 @@ static void log_death(struct succession *succession, const struct worker_process
 	log_error("worker %d: %s", (int)process->pid, text);
 	if (succession->reason[0] == '\0')
 		give_reason(succession, text);
-}
-
-/* Enter the death of a worker that was serving, or would have, into the ledger. */
-static void record_death(struct succession *succession, int status)
-{
-	uint64_t before = ledger_deaths(&succession->ledger);
-
-	ledger_record_death(&succession->ledger, &succession->journal, status);
-	if (ledger_deaths(&succession->ledger) != before)
-		succession->deaths[succession->death_count++ % STORM_DEATHS] = clock_milliseconds();
 }
 
 static void end_process(struct worker_process *process)
