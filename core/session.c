@@ -343,12 +343,14 @@ int session_serve(struct server_thread *thread)
 			serve_slot(thread, (size_t)length);
 			continue;
 		}
-		/* ENODEV: unmounted.  ENOENT: the request was taken back before it was read. */
-		if (length < 0 && errno == ENODEV)
+		/* Unmounted, aborted, never mounted.  ENOENT: taken back before it was read. */
+		if (length < 0 && (errno == ENODEV || errno == ECONNABORTED || errno == EPERM))
 			break;
 		if (length < 0 && errno != EINTR && errno != ENOENT && errno != EAGAIN) {
-			log_error("reading from /dev/fuse: %s", strerror(errno));
-			return -errno;
+			int error = errno;
+
+			log_error("reading from /dev/fuse: %s", strerror(error));
+			return -error;
 		}
 	}
 	return 0;

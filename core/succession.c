@@ -217,8 +217,22 @@ static enum succession_event next_serves(struct succession *succession)
 			  " the next try is in %lld s",
 			  (long long)succession->retry_pause / 1000);
 	}
-	set_phase(succession, PHASE_IDLE, succession->rescue ? succession->retry_pause : 0);
+	if (succession->current.dying)
+		set_phase(succession, PHASE_IDLE, DYING_MILLISECONDS);
+	else
+		set_phase(succession, PHASE_IDLE, succession->rescue ? succession->retry_pause : 0);
 	return SUCCESSION_SERVES;
+}
+
+void succession_doom(struct succession *succession, struct worker_process *process)
+{
+	bool in_service = process == &succession->current &&
+			  (succession->phase == PHASE_IDLE || succession->phase == PHASE_PREPARING);
+
+	/* Also while the next one gets ready, which may take long: readers wait from now on. */
+	if (in_service && !process->dying)
+		set_phase(succession, succession->phase, DYING_MILLISECONDS);
+	process->dying = true;
 }
 
 enum succession_event succession_take(struct succession *succession, struct worker_process *from,
@@ -243,9 +257,7 @@ enum succession_event succession_take(struct succession *succession, struct work
 		give_reason(succession, message->text);
 		break;
 	case MESSAGE_DYING:
-		if (!from->dying && !is_next && succession->phase == PHASE_IDLE)
-			set_phase(succession, PHASE_IDLE, DYING_MILLISECONDS);
-		from->dying = true;
+		succession_doom(succession, from);
 		break;
 	default:
 		break;
@@ -400,10 +412,11 @@ enum succession_event succession_timeout(struct succession *succession)
 	if (succession->deadline == 0 || now < succession->deadline)
 		return SUCCESSION_NONE;
 	succession->deadline = 0;
+	if (succession->current.dying &&
+	    (succession->phase == PHASE_IDLE || succession->phase == PHASE_PREPARING))
+		return give_up_dying(succession);
 	switch (succession->phase) {
 	case PHASE_IDLE:
-		if (succession->current.pid != 0 && succession->current.dying)
-			return give_up_dying(succession);
 		if (succession->current.pid != 0)
 			return retry_with_plugins(succession);
 		start_successor(succession);
