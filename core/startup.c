@@ -173,8 +173,12 @@ static bool is_stored(struct keeper *keeper)
 	if (keeper->fuse_fd >= 0 && fd >= 0 && is_connected(keeper->fuse_fd) &&
 	    state_map(fd, &keeper->state) == 0)
 		return true;
-	if (keeper->fuse_fd >= 0 || fd >= 0)
+	if (keeper->fuse_fd >= 0 || fd >= 0) {
 		log_warning("what the service manager held is of no use any more: beginning anew");
+		/* As long as anybody holds it, who looks into the old mount waits: we, too. */
+		supervisor_drop(SUPERVISOR_FUSE);
+		supervisor_drop(SUPERVISOR_STATE);
+	}
 	if (keeper->fuse_fd >= 0)
 		close(keeper->fuse_fd);
 	if (fd >= 0)
