@@ -84,6 +84,7 @@ static int begin_upgrade(struct keeper *keeper, char **reason)
 
 static enum step obey(struct keeper *keeper, const struct order *order)
 {
+	struct worker_process *current = &keeper->succession.current;
 	auto_free char *reason = NULL;
 	int result = 0;
 
@@ -91,9 +92,11 @@ static enum step obey(struct keeper *keeper, const struct order *order)
 	case MESSAGE_RELOAD:
 	case MESSAGE_RECONFIGURE:
 		/* The worker tells when it is done. */
-		if (channel_report(keeper->succession.current.channel, order->kind, order->status,
-				   order->text) != 0)
+		if (channel_report(current->channel, order->kind, order->status, order->text) !=
+		    0) {
+			succession_doom(&keeper->succession, current);
 			orders_retry(&keeper->orders, "the worker is gone");
+		}
 		return STEP_ON;
 	case MESSAGE_PASSTHROUGH:
 		toggle_passthrough(keeper, order->status);
@@ -241,6 +244,7 @@ static enum step take_message(struct keeper *keeper, struct worker_process *from
 		/* It is going; its end tells the rest. */
 		close(from->channel);
 		from->channel = -1;
+		succession_doom(&keeper->succession, from);
 		return STEP_ON;
 	}
 	if (take_inheritance(keeper, &message, fd))
@@ -427,6 +431,7 @@ static void end_late_order(struct keeper *keeper)
 		return;
 	log_error("worker %d hangs over an order; it is replaced", (int)current->pid);
 	orders_finish(&keeper->orders, -ETIMEDOUT, "the worker hung over it and was replaced");
+	succession_doom(&keeper->succession, current);
 	worker_process_kill(current);
 }
 

@@ -47,6 +47,7 @@ struct server {
 	struct parking parking;
 	uint32_t render_timeout; /* milliseconds, 0: none */
 	bool replaying_init;     /* the reply to FUSE_INIT is for us, not for the kernel */
+	bool initializing;       /* what libfuse writes now is that reply */
 	bool initialized;        /* libfuse has processed FUSE_INIT */
 	bool init_refused;       /* and was not the one that the kernel has from the predecessor */
 };

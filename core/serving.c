@@ -18,7 +18,9 @@ static void *serve(void *argument)
 	const uint64_t one = 1;
 
 	fault_thread_open(thread, thread->server->render_timeout);
-	session_serve(thread);
+	/* Whatever it is, a plugin that closed the descriptor perhaps: a successor has it whole. */
+	if (session_serve(thread) != 0)
+		_exit(EXIT_FAILURE);
 	(void)!write(*(const int *)thread->context, &one, sizeof(one));
 	return NULL;
 }

@@ -51,6 +51,16 @@ static void give_reason(struct succession *succession, const char *reason)
 	snprintf(succession->reason, sizeof(succession->reason), "%s", reason);
 }
 
+/* Enter the death of a worker that was serving, or would have, into the ledger. */
+static void record_death(struct succession *succession, int status)
+{
+	uint64_t before = ledger_deaths(&succession->ledger);
+
+	ledger_record_death(&succession->ledger, &succession->journal, status);
+	if (ledger_deaths(&succession->ledger) != before)
+		succession->deaths[succession->death_count++ % STORM_DEATHS] = clock_milliseconds();
+}
+
 /* ---- starting one ---- */
 
 static int start_next(struct succession *succession, enum start_mode mode, int program)
@@ -122,6 +132,8 @@ void succession_resume(struct succession *succession)
 {
 	succession->mounted = true;
 	succession->outage = clock_milliseconds();
+	/* Nobody was there to see how it ended. */
+	record_death(succession, 0);
 	start_successor(succession);
 }
 
@@ -205,8 +217,22 @@ static enum succession_event next_serves(struct succession *succession)
 			  " the next try is in %lld s",
 			  (long long)succession->retry_pause / 1000);
 	}
-	set_phase(succession, PHASE_IDLE, succession->rescue ? succession->retry_pause : 0);
+	if (succession->current.dying)
+		set_phase(succession, PHASE_IDLE, DYING_MILLISECONDS);
+	else
+		set_phase(succession, PHASE_IDLE, succession->rescue ? succession->retry_pause : 0);
 	return SUCCESSION_SERVES;
+}
+
+void succession_doom(struct succession *succession, struct worker_process *process)
+{
+	bool in_service = process == &succession->current &&
+			  (succession->phase == PHASE_IDLE || succession->phase == PHASE_PREPARING);
+
+	/* Also while the next one gets ready, which may take long: readers wait from now on. */
+	if (in_service && !process->dying)
+		set_phase(succession, succession->phase, DYING_MILLISECONDS);
+	process->dying = true;
 }
 
 enum succession_event succession_take(struct succession *succession, struct worker_process *from,
@@ -231,9 +257,7 @@ enum succession_event succession_take(struct succession *succession, struct work
 		give_reason(succession, message->text);
 		break;
 	case MESSAGE_DYING:
-		if (!from->dying && !is_next && succession->phase == PHASE_IDLE)
-			set_phase(succession, PHASE_IDLE, DYING_MILLISECONDS);
-		from->dying = true;
+		succession_doom(succession, from);
 		break;
 	default:
 		break;
@@ -261,16 +285,6 @@ static void log_death(struct succession *succession, const struct worker_process
 	log_error("worker %d: %s", (int)process->pid, text);
 	if (succession->reason[0] == '\0')
 		give_reason(succession, text);
-}
-
-/* Enter the death of a worker that was serving, or would have, into the ledger. */
-static void record_death(struct succession *succession, int status)
-{
-	uint64_t before = ledger_deaths(&succession->ledger);
-
-	ledger_record_death(&succession->ledger, &succession->journal, status);
-	if (ledger_deaths(&succession->ledger) != before)
-		succession->deaths[succession->death_count++ % STORM_DEATHS] = clock_milliseconds();
 }
 
 static void end_process(struct worker_process *process)
@@ -398,10 +412,11 @@ enum succession_event succession_timeout(struct succession *succession)
 	if (succession->deadline == 0 || now < succession->deadline)
 		return SUCCESSION_NONE;
 	succession->deadline = 0;
+	if (succession->current.dying &&
+	    (succession->phase == PHASE_IDLE || succession->phase == PHASE_PREPARING))
+		return give_up_dying(succession);
 	switch (succession->phase) {
 	case PHASE_IDLE:
-		if (succession->current.pid != 0 && succession->current.dying)
-			return give_up_dying(succession);
 		if (succession->current.pid != 0)
 			return retry_with_plugins(succession);
 		start_successor(succession);

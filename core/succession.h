@@ -92,6 +92,9 @@ enum succession_event succession_ended(struct succession *succession,
 				       struct worker_process *process, int status);
 enum succession_event succession_timeout(struct succession *succession);
 
+/* It is as good as dead: soon it is not waited for any more. */
+void succession_doom(struct succession *succession, struct worker_process *process);
+
 /* Take all workers down.  One that sits in the kernel is not waited for. */
 void succession_end(struct succession *succession);
 
