@@ -46,6 +46,24 @@ static void set_phase(struct succession *succession, enum succession_phase phase
 	succession->deadline = milliseconds ? clock_milliseconds() + milliseconds : 0;
 }
 
+/* One that was hit by a signal: if it sits in the kernel it never ends, and nobody is to wait for it. */
+static void expect_end(struct succession *succession, struct worker_process *process)
+{
+	int64_t soon = clock_milliseconds() + DYING_MILLISECONDS;
+
+	process->dying = true;
+	if (succession->deadline == 0 || succession->deadline > soon)
+		succession->deadline = soon;
+}
+
+/* The next one was refused: the one that serves goes on. */
+static void set_idle(struct succession *succession)
+{
+	set_phase(succession, PHASE_IDLE, succession->rescue ? succession->retry_pause : 0);
+	if (succession->current.dying)
+		expect_end(succession, &succession->current);
+}
+
 static void give_reason(struct succession *succession, const char *reason)
 {
 	snprintf(succession->reason, sizeof(succession->reason), "%s", reason);
@@ -137,6 +155,12 @@ int succession_adopt(struct succession *succession, pid_t pid, int channel)
 	return 0;
 }
 
+void succession_end_current(struct succession *succession)
+{
+	worker_process_kill(&succession->current);
+	expect_end(succession, &succession->current);
+}
+
 bool succession_is_settled(const struct succession *succession)
 {
 	return succession->phase == PHASE_IDLE && succession->current.pid != 0 &&
@@ -165,6 +189,8 @@ void succession_serve(struct succession *succession)
 	atomic_store(&header_of(succession)->owner, 0);
 	channel_report(succession->next.channel, MESSAGE_SERVE, kind, NULL);
 	set_phase(succession, PHASE_STARTING, TAKEOVER_MILLISECONDS);
+	if (succession->next.dying)
+		expect_end(succession, &succession->next);
 }
 
 static void end_current(struct succession *succession)
@@ -184,7 +210,8 @@ static enum succession_event next_is_ready(struct succession *succession)
 		return SUCCESSION_NONE;
 	}
 	set_phase(succession, PHASE_YIELDING, YIELD_MILLISECONDS);
-	if (channel_send(succession->current.channel, MESSAGE_YIELD, NULL, NULL, -1) != 0)
+	if (succession->current.dying ||
+	    channel_send(succession->current.channel, MESSAGE_YIELD, NULL, NULL, -1) != 0)
 		end_current(succession);
 	return SUCCESSION_NONE;
 }
@@ -231,9 +258,8 @@ enum succession_event succession_take(struct succession *succession, struct work
 		give_reason(succession, message->text);
 		break;
 	case MESSAGE_DYING:
-		if (!from->dying && !is_next && succession->phase == PHASE_IDLE)
-			set_phase(succession, PHASE_IDLE, DYING_MILLISECONDS);
-		from->dying = true;
+		if (!from->dying)
+			expect_end(succession, from);
 		break;
 	default:
 		break;
@@ -312,6 +338,8 @@ static int64_t longer_pause(int64_t pause)
 
 static enum succession_event next_ended(struct succession *succession, int status)
 {
+	bool was_hit = succession->next.dying;
+
 	log_death(succession, &succession->next, status);
 	worker_process_forget(&succession->next);
 	if (!succession->mounted)
@@ -324,7 +352,7 @@ static enum succession_event next_ended(struct succession *succession, int statu
 		} else {
 			ledger_forget_death(&succession->ledger);
 		}
-		set_phase(succession, PHASE_IDLE, succession->rescue ? succession->retry_pause : 0);
+		set_idle(succession);
 		return SUCCESSION_REFUSED;
 	}
 	/* One that was told to yield does not go on. */
@@ -334,7 +362,7 @@ static enum succession_event next_ended(struct succession *succession, int statu
 	record_death(succession, status);
 	atomic_store(&header_of(succession)->owner, 0);
 	/* Without plugins a worker is killed as well as with them. */
-	if (!(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
+	if (was_hit || !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
 		succession->failures++;
 	set_phase(succession, PHASE_IDLE,
 		  BACKOFF_MILLISECONDS * ((int64_t)succession->failures + 1));
@@ -362,6 +390,18 @@ static enum succession_event give_up_dying(struct succession *succession)
 		log_error("worker %d does not end; going on without it",
 			  (int)succession->current.pid);
 	return current_ended(succession, status);
+}
+
+/* The same for the next one. */
+static enum succession_event give_up_next(struct succession *succession)
+{
+	int status = 0;
+
+	if (!worker_process_dumps_core(&succession->next))
+		worker_process_kill(&succession->next);
+	if (!worker_process_await_end(&succession->next, DYING_MILLISECONDS, &status))
+		log_error("worker %d does not end; going on without it", (int)succession->next.pid);
+	return next_ended(succession, status);
 }
 
 static enum succession_event next_is_late(struct succession *succession)
@@ -407,6 +447,8 @@ enum succession_event succession_timeout(struct succession *succession)
 		start_successor(succession);
 		return SUCCESSION_NONE;
 	case PHASE_YIELDING:
+		if (succession->next.dying)
+			return give_up_next(succession);
 		end_current(succession);
 		return SUCCESSION_NONE;
 	case PHASE_ENDING:
@@ -414,8 +456,11 @@ enum succession_event succession_timeout(struct succession *succession)
 			  (int)succession->current.pid);
 		return current_ended(succession, 0);
 	case PHASE_PREPARING:
+		if (succession->current.dying)
+			return give_up_dying(succession);
+		/* fall through */
 	case PHASE_STARTING:
-		return next_is_late(succession);
+		return succession->next.dying ? give_up_next(succession) : next_is_late(succession);
 	default:
 		return SUCCESSION_NONE;
 	}
