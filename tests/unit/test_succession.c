@@ -494,28 +494,39 @@ static void the_next_one_may_die_while_the_old_one_yields(void **state)
 
 static void one_that_never_yields_is_killed(void **state)
 {
-	static const char *const scripts[] = {"ready serve serving hang",
-					      "ready serve serving stop",
-					      "ready serve serving close"};
+	static const char *const scripts[] = {"ready serve serving stop", FAKE_GOOD};
 	struct fixture *fixture = *state;
 
-	for (unsigned index = 0; index < 3; index++) {
-		pid_t before;
+	serve_by(fixture, "ready serve serving hang");
+	for (unsigned index = 0; index < 2; index++) {
+		pid_t before = fixture->succession.current.pid;
 
 		fake_worker_script(scripts[index], FAKE_GOOD);
-		if (index == 0)
-			serve(fixture);
-		before = fixture->succession.current.pid;
 		assert_int_equal(replace(fixture), 0);
-		if (index == 0)
-			await_phase(fixture, PHASE_YIELDING);
-		if (fixture->succession.phase == PHASE_YIELDING)
-			pass_deadline(fixture);
+		await_phase(fixture, PHASE_YIELDING);
+		pass_deadline(fixture);
 		assert_event(fixture, SUCCESSION_SERVES);
 		assert_true(is_gone(before));
 		assert_settled(fixture, false);
 	}
-	assert_counted(fixture, 3, 0);
+	assert_counted(fixture, 2, 0);
+}
+
+static void so_is_one_that_cannot_be_told_to(void **state)
+{
+	struct fixture *fixture = *state;
+	int64_t end = clock_milliseconds() + PATIENCE_MILLISECONDS;
+	pid_t before;
+
+	serve_by(fixture, "ready serve serving close");
+	before = fixture->succession.current.pid;
+	while (fixture->succession.current.channel >= 0 && clock_milliseconds() < end)
+		assert_int_equal(wait_step(fixture, end), SUCCESSION_NONE);
+	assert_settled(fixture, false);
+	assert_int_equal(replace(fixture), 0);
+	assert_event(fixture, SUCCESSION_SERVES);
+	assert_true(is_gone(before));
+	assert_counted(fixture, 1, 0);
 }
 
 static void a_worker_of_another_keeper_is_gone_on_with(void **state)
@@ -543,12 +554,13 @@ static void a_worker_of_another_keeper_is_gone_on_with(void **state)
 
 /* ---- when none can serve ---- */
 
-/* Every one that is started fails so. */
+/* Every one that is started fails so; the pauses are skipped. */
 static void fail_often(struct fixture *fixture, unsigned times)
 {
 	for (unsigned failure = 0; failure < times; failure++) {
 		assert_event(fixture, SUCCESSION_REFUSED);
 		assert_int_not_equal(fixture->succession.outage, 0);
+		pass_deadline(fixture);
 	}
 }
 
@@ -743,6 +755,7 @@ int main(int argc, char **argv)
 		TEST(or_while_it_yields),
 		TEST(the_next_one_may_die_while_the_old_one_yields),
 		TEST(one_that_never_yields_is_killed),
+		TEST(so_is_one_that_cannot_be_told_to),
 		TEST(a_worker_of_another_keeper_is_gone_on_with),
 		TEST(three_failures_are_followed_by_one_without_plugins),
 		TEST(plugins_are_tried_ever_more_rarely),
