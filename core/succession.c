@@ -25,6 +25,9 @@
 #define RETRY_MILLISECONDS       5000
 #define RETRY_LIMIT_MILLISECONDS 300000
 
+/* In place of a status as of waitpid(2): neither a signal nor a status. */
+#define NOT_ENDED (-1)
+
 void succession_init(struct succession *succession)
 {
 	worker_process_init(&succession->current);
@@ -271,7 +274,9 @@ enum succession_event succession_take(struct succession *succession, struct work
 
 static void describe_end(char *text, size_t size, int status)
 {
-	if (WIFSIGNALED(status))
+	if (status == NOT_ENDED)
+		snprintf(text, size, "it does not end; going on without it");
+	else if (WIFSIGNALED(status))
 		snprintf(text, size, "it was ended by signal %d (%s)", WTERMSIG(status),
 			 strsignal(WTERMSIG(status)));
 	else
@@ -387,8 +392,7 @@ static enum succession_event give_up_dying(struct succession *succession)
 	if (!worker_process_dumps_core(&succession->current))
 		worker_process_kill(&succession->current);
 	if (!worker_process_await_end(&succession->current, DYING_MILLISECONDS, &status))
-		log_error("worker %d does not end; going on without it",
-			  (int)succession->current.pid);
+		status = NOT_ENDED;
 	return current_ended(succession, status);
 }
 
@@ -413,7 +417,8 @@ static enum succession_event next_is_late(struct succession *succession)
 	if (succession->current.pid == 0)
 		succession->failures = FAILURES_BEFORE_RESCUE;
 	worker_process_kill(&succession->next);
-	worker_process_await_end(&succession->next, END_MILLISECONDS, &status);
+	if (!worker_process_await_end(&succession->next, END_MILLISECONDS, &status))
+		status = NOT_ENDED;
 	return next_ended(succession, status);
 }
 

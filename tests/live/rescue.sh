@@ -26,24 +26,6 @@ forget_names() {
 	mount -i -o remount "$(mount_of "$1")"
 }
 
-# The children of a process; the shell reads it faster than any of them is ready.
-children_file() {
-	echo "/proc/$1/task/$1/children"
-}
-
-# kill_all_workers KEEPER: each as soon as it appears, until the keeper is gone.
-kill_all_workers() {
-	local children child file
-	file=$(children_file "$1")
-	while [ -d "/proc/$1" ]; do
-		read -r children <"$file" || true
-		for child in $children; do
-			kill -9 "$child" || true
-		done
-		read -r -t 0.002 || true
-	done <>"$work/never"
-} 2>/dev/null
-
 # read_in_background NAME COMMAND...: its output goes to a file, its last line is its status.
 read_in_background() {
 	local name=$1
@@ -56,8 +38,7 @@ read_in_background() {
 }
 declare -A readers=()
 
-plan 27
-mkfifo "$work/never"
+plan 40
 make_cgroup a memory=256M
 make_cgroup b memory=128M
 prepare_daemon main
@@ -107,13 +88,54 @@ is "a mounted file has the container's values again" "$(total a)" $((256 * 1024)
 is "also in the one that was started meanwhile" "$(total b)" $((128 * 1024))
 check "the other file answers again" inside a grep -q '^cpu ' /proc/stat
 
-# ---- nobody can serve ----
+# ---- a thread that sits in the kernel ----
+
+mkdir "$work/hung"
+"$helpers/hung" "$work/hung" &
+hung=$!
+remember_pid $hung
+trap 'end_pid $hung; clean_up' EXIT
+make_cgroup c memory=64M
+prepare_daemon stuck
+configure stuck meminfo probe <<END
+threads = 4
+render-timeout = 500
+plugin probe {
+	stuck = "$work/hung/file"
+}
+END
+start_daemon stuck
+start_container c stuck
+worker=$(worker_of stuck)
+inside c "$helpers/fileops" write "$(mount_of stuck)/proc/probe" 'render stuck' >/dev/null
+read_in_background stuck inside c cat "$(mount_of stuck)/proc/probe"
+check "a worker with a thread that sits in the kernel is given up" await has_other_worker stuck "$worker"
+check "the log says so" await logs stuck "worker $worker: it does not end; going on without it"
+check "its request is answered" await is_gone "${readers[stuck]}"
+matches "with an error" "$(<"$work/read.stuck")" 'Input/output error'
+is "other files go on" "$(total c)" $((64 * 1024))
+stop_daemon stuck
+is "the daemon ends" "$daemon_status" 0
+refuses "and its mount with it, which that worker holds" 'not connected|connection abort' timeout 10 \
+	"$helpers/container" --join "${container_pids[c]}" -- cat /proc/meminfo
+end_pid $hung
+check "then that worker ends, too" await is_gone "$worker"
+umount "$work/hung"
+
+# ---- nobody can serve; meanwhile, a plugin that hangs with another daemon ----
+
+make_cgroup d memory=32M
+prepare_daemon hang
+configure hang meminfo probe </dev/null
+start_daemon hang
+start_container d hang
+inside d "$helpers/fileops" write "$(mount_of hang)/proc/probe" 'render hang' >/dev/null
+read_in_background hang inside d cat "$(mount_of hang)/proc/probe"
 
 keeper=${daemon_pids[main]}
-worker=$(worker_of main)
-kill_all_workers "$keeper" &
-remember_pid $!
-await is_gone "$worker"
+# Whatever it starts from now on has no room to be executed in.
+prlimit --pid "$keeper" --as=65536
+kill -9 "$(worker_of main)"
 read_in_background a inside a cat /proc/meminfo
 read_in_background host cat "$(mount_of main)/proc/meminfo"
 began=$SECONDS
@@ -129,6 +151,12 @@ for reader in a host; do
 done
 check "nothing is mounted any more" test -z "$(list_mounts | grep "$(mount_of main) ")"
 refuses "the container's file is an error" 'not connected' inside a cat /proc/meminfo
+check "by the default times a plugin that hangs is charged" \
+	await logs hang 'plugin probe is quarantined for the container'
+check "its request is answered" await is_gone "${readers[hang]}"
+matches "with an error" "$(<"$work/read.hang")" 'Input/output error'
+is "and no other plugin is left out" "$(logs hang 'no worker can serve with the plugins' && echo yes)" ''
+is "the other files go on" "$(total d)" $((32 * 1024))
 prepare_daemon main
 start_daemon main
 stop_container b
