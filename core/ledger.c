@@ -282,9 +282,9 @@ static void quarantine(struct ledger_plugin *plugin, uint64_t group)
 			  plugin->name);
 		return;
 	}
-	log_error("plugin %s is quarantined for one container, number %llu: its files"
+	log_error("plugin %s is quarantined for one container, pid namespace %u: its files"
 		  " answer by on-fault there",
-		  plugin->name, (unsigned long long)group);
+		  plugin->name, ledger_namespace(group));
 	if (atomic_fetch_add(&plugin->containers, 1) + 1 >= LEDGER_CONTAINERS_MAX)
 		ban(plugin, "it failed for several containers");
 }

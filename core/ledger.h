@@ -74,6 +74,12 @@ struct ledger_death {
 	char ran[LEDGER_TEXT_MAX]; /* the plugins that were rendering then, "a b c" */
 };
 
+/* The inode number of its pid namespace, by which people know a group (pidnamespace.h); 0: the host's. */
+static inline uint32_t ledger_namespace(uint64_t group)
+{
+	return (uint32_t)group;
+}
+
 struct ledger_section;
 struct journal;
 
