@@ -92,25 +92,52 @@ static void arm(struct server_thread *thread, uint64_t nanoseconds)
 }
 
 /*
+ * When its time is over: of one that waits, twice as long after who has the lock came to it, for that one
+ * has a clock of its own if it serves a request.
+ */
+static uint64_t end_of_time(const struct thread_clock *clock)
+{
+	const struct generation *generation = clock->waits_for;
+	uint64_t taken;
+
+	if (!generation)
+		return clock->started + clock->timeout;
+	taken = atomic_load_explicit(&generation->taken, memory_order_relaxed);
+	return (taken > clock->started ? taken : clock->started) + 2 * clock->timeout;
+}
+
+/* A timer of the plugin that is waited for has no clock. */
+static bool is_held_by_timers(struct server_thread *thread, int signal_number)
+{
+	const struct generation *generation = thread->clock.waits_for;
+
+	return generation && ledger_mark_other(&thread->server->ledger, LEDGER_TIMERS,
+					       generation->row, signal_number);
+}
+
+/*
  * The clock is not set anew for each request: it is left running, and what it finds when it rings tells
  * what to do.  An idle thread is woken once, and not again.
  */
 static void on_timeout(int signal_number)
 {
 	struct server_thread *thread = server_thread_current();
-	uint64_t running;
+	uint64_t time;
+	uint64_t end;
 
 	if (!thread)
 		return;
 	thread->clock.armed = false;
 	if (!thread->clock.busy)
 		return;
-	running = now() - thread->clock.started;
-	if (running < thread->clock.timeout) {
-		arm(thread, thread->clock.timeout - running);
+	time = now();
+	end = end_of_time(&thread->clock);
+	if (time < end) {
+		arm(thread, end - time);
 		return;
 	}
-	charge(thread, signal_number);
+	if (!is_held_by_timers(thread, signal_number))
+		charge(thread, signal_number);
 	die(signal_number);
 }
 
@@ -188,6 +215,25 @@ void fault_begin(struct server_thread *thread)
 void fault_end(struct server_thread *thread)
 {
 	thread->clock.busy = false;
+}
+
+void fault_wait(const struct generation *generation)
+{
+	struct server_thread *thread = server_thread_current();
+
+	if (thread)
+		thread->clock.waits_for = generation;
+}
+
+void fault_go_on(struct generation *generation)
+{
+	struct server_thread *thread = server_thread_current();
+
+	atomic_store_explicit(&generation->taken, now(), memory_order_relaxed);
+	if (!thread)
+		return;
+	fault_begin(thread);
+	thread->clock.waits_for = NULL;
 }
 
 /* ---- which plugin ---- */

@@ -221,6 +221,18 @@ void ledger_mark(struct ledger *ledger, enum ledger_thread thread, int signal_nu
 		atomic_store(&section->threads[thread].signal, (uint32_t)signal_number);
 }
 
+bool ledger_mark_other(struct ledger *ledger, enum ledger_thread thread, int row, int signal_number)
+{
+	struct ledger_section *section = section_of(ledger);
+
+	if (!section || row < 0 ||
+	    atomic_load_explicit(&section->threads[thread].row, memory_order_relaxed) !=
+		    (uint32_t)row + 1)
+		return false;
+	ledger_mark(ledger, thread, signal_number);
+	return true;
+}
+
 /* ---- charging ---- */
 
 static void ban(struct ledger_plugin *plugin, const char *why)

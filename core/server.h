@@ -29,6 +29,7 @@
 #include "state.h"
 
 struct fuse_session;
+struct generation;
 
 struct server {
 	int fuse_fd;
@@ -56,6 +57,8 @@ struct thread_clock {
 	volatile uint64_t started;
 	volatile bool busy;
 	volatile bool armed;
+	/* Its lock is waited for; NULL: none is. */
+	const struct generation *volatile waits_for;
 };
 
 /* One thread that serves requests. */
