@@ -12,18 +12,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DATA_MAX (1U << 20)
 
-static const char usage[] = "usage: fileops pread FILE LENGTH OFFSET\n"
-			    "       fileops mmap FILE\n"
-			    "       fileops look FILE           (through a private mapping)\n"
-			    "       fileops open FILE READ|WRITE|BOTH|TRUNCATE\n"
-			    "       fileops write FILE TEXT [OFFSET]\n"
-			    "       fileops straddle FILE TEXT  (the text lies across two pages)\n"
-			    "       fileops fill FILE LENGTH    (one write of so many bytes)\n"
-			    "       fileops poll FILE SECONDS [TEXT]  (TEXT is written first)\n";
+static const char usage[] =
+	"usage: fileops pread FILE LENGTH OFFSET\n"
+	"       fileops mmap FILE\n"
+	"       fileops look FILE           (through a private mapping)\n"
+	"       fileops open FILE READ|WRITE|BOTH|TRUNCATE\n"
+	"       fileops write FILE TEXT [OFFSET]\n"
+	"       fileops straddle FILE TEXT  (the text lies across two pages)\n"
+	"       fileops fill FILE LENGTH    (one write of so many bytes)\n"
+	"       fileops poll FILE SECONDS [TEXT]  (TEXT is written first)\n"
+	"       fileops kill PID FILE       (and how many ms later FILE is read)\n";
 
 static int say(long result)
 {
@@ -157,6 +160,27 @@ static int do_poll(const char *path, double seconds, const char *text)
 	return 0;
 }
 
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
+}
+
+/* The file is open before: its reader asks only for what is in it. */
+static int do_kill(long pid, const char *path)
+{
+	static char data[DATA_MAX];
+	int fd = open_file(path, O_RDONLY);
+	double start = now();
+
+	if (pid <= 1 || kill((pid_t)pid, SIGKILL) != 0 || pread(fd, data, sizeof(data), 0) <= 0)
+		return say(-1);
+	printf("%.1f\n", now() - start);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *operation = argc > 2 ? argv[1] : "";
@@ -177,6 +201,8 @@ int main(int argc, char **argv)
 		return do_fill(argv[2], strtoul(argv[3], NULL, 10));
 	if (strcmp(operation, "poll") == 0 && (argc == 4 || argc == 5))
 		return do_poll(argv[2], strtod(argv[3], NULL), argc == 5 ? argv[4] : NULL);
+	if (strcmp(operation, "kill") == 0 && argc == 4)
+		return do_kill(strtol(argv[2], NULL, 10), argv[3]);
 	fputs(usage, stderr);
 	return 2;
 }

@@ -199,11 +199,26 @@ unmount_all() {
 	done < <(awk -v work="$work/" 'index($5, work) == 1 { print $5 }' /proc/self/mountinfo | sort -r)
 }
 
+# The processes of all daemons of this test.
+list_daemons() {
+	pgrep -f -- "--runtime-dir=$work/"
+}
+
+# They bring each other back, so all are stopped before any is killed.
+end_daemons() {
+	while list_daemons >/dev/null; do
+		list_daemons | xargs -r kill -STOP
+		list_daemons | xargs -r kill -KILL
+		sleep 0.05
+	done
+}
+
 # shellcheck disable=SC2317
 clean_up() {
 	local remembered pid child
 	trap '' INT TERM
 	set +e
+	end_daemons
 	for remembered in "${pids[@]}"; do
 		pid=${remembered%:*}
 		[ "$(start_time "$pid")" = "${remembered#*:}" ] || continue
@@ -297,9 +312,9 @@ start_daemon() {
 	daemon_pids[$name]=$pid
 }
 
-# The worker: the keeper's only lasting child.
+# The worker, the younger one while there are two.
 worker_of() {
-	children_of "${daemon_pids[$1]}" | tail -n 1
+	pgrep -n -P "${daemon_pids[$1]}" -f -- ' --internal-worker ' || true
 }
 
 has_other_worker() {
@@ -322,7 +337,7 @@ stop_daemon() {
 	daemon_status=0
 	kill "-${2:-TERM}" "$pid"
 	await is_gone "$pid" || bail "daemon $1 does not end"
-	wait "$pid" || daemon_status=$?
+	wait "$pid" 2>/dev/null || daemon_status=$?
 	unset "daemon_pids[$1]"
 }
 

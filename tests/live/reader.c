@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Threads that read all files again and again, and check that each read is good: see good.h.
- * Prints "good N bad M" and the first bad text; ends with 1 if any was bad.
+ * Prints "good N bad M longest L ms" and the first bad text; ends with 1 if any was bad.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -41,6 +41,7 @@ static struct reader {
 	int shared_fds[FILES];
 	atomic_ulong good;
 	atomic_ulong bad;
+	atomic_ulong longest; /* of an open(2) or read(2), in microseconds */
 	atomic_bool reported;
 	double end;
 } reader = {.root = "", .threads = 1};
@@ -63,12 +64,26 @@ static double now(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
+/* How long one system call took. */
+static void note_time(double start)
+{
+	unsigned long time = (unsigned long)((now() - start) * 1e6);
+	unsigned long longest = atomic_load(&reader.longest);
+
+	while (time > longest && !atomic_compare_exchange_weak(&reader.longest, &longest, time))
+		;
+}
+
 static int open_path(enum file file)
 {
+	double start = now();
 	char path[4096];
+	int fd;
 
 	snprintf(path, sizeof(path), "%s/%s", reader.root, file_paths[file]);
-	return open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	note_time(start);
+	return fd;
 }
 
 /* ---- ways to read; each returns the length, or -errno ---- */
@@ -79,6 +94,7 @@ static ssize_t read_all(int fd, char *text, size_t step)
 	size_t length = 0;
 
 	for (;;) {
+		double start = now();
 		ssize_t count;
 
 		if (length == TEXT_MAX)
@@ -86,6 +102,7 @@ static ssize_t read_all(int fd, char *text, size_t step)
 		if (step > TEXT_MAX - length)
 			step = TEXT_MAX - length;
 		count = read(fd, text + length, step);
+		note_time(start);
 		if (count < 0)
 			return -errno;
 		if (count == 0)
@@ -108,8 +125,10 @@ static ssize_t read_own(enum file file, char *text, size_t step)
 
 static ssize_t read_shared(enum file file, char *text)
 {
+	double start = now();
 	ssize_t length = pread(reader.shared_fds[file], text, SHARED_BYTES, 0);
 
+	note_time(start);
 	return length < 0 ? -errno : length;
 }
 
@@ -393,6 +412,7 @@ int main(int argc, char **argv)
 	good = open_shared() && (!reader.follow || measure_use(&before)) && run_threads();
 	if (reader.follow && good)
 		good = measure_use(&after) && follows(&before, &after);
-	printf("good %lu bad %lu\n", atomic_load(&reader.good), atomic_load(&reader.bad));
+	printf("good %lu bad %lu longest %lu ms\n", atomic_load(&reader.good),
+	       atomic_load(&reader.bad), atomic_load(&reader.longest) / 1000);
 	return good && atomic_load(&reader.bad) == 0 && atomic_load(&reader.good) != 0 ? 0 : 1;
 }

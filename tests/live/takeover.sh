@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Workers and keepers are killed at random times, under load: no container notices.
+# LIVE_KILLS and LIVE_KEEPER_KILLS in the environment: how often (100 and 20 with --soak).
+# shellcheck source=tests/live/functions.sh disable=SC2016
+source "$(dirname "$0")/functions.sh"
+# shellcheck source=tests/live/load.sh
+source "$(dirname "$0")/load.sh"
+
+kills=${LIVE_KILLS:-10}
+keeper_kills=${LIVE_KEEPER_KILLS:-3}
+[ "${1-}" != --soak ] || kills=100 keeper_kills=20
+
+# A kill, and from there to the first read that is served.
+kill_and_read() {
+	local worker
+	await has_worker || return
+	worker=$(worker_of main)
+	"$helpers/fileops" kill "$worker" "$(mount_of main)/proc/uptime" >>"$work/takeovers" || return
+	# Some die again at once, before they serve or just when they begin to.
+	((RANDOM % 4 != 0)) || {
+		await has_other_worker main "$worker" || return
+		pause_at_random 15
+		kill -9 "$(worker_of main)" || true
+	}
+}
+
+has_worker() {
+	[ -n "$(worker_of main)" ]
+}
+
+kill_often() {
+	local round
+	for ((round = 0; round < kills; round++)); do
+		pause_at_random 200
+		kill_and_read || {
+			echo "kill $round"
+			tail -n 5 "$(log_of main)"
+			return 1
+		}
+		((round % 5 != 0)) || pass_by $round || return
+	done
+}
+
+# It serves again, all has been counted, and nobody is in the middle of something.
+settle() {
+	await inside a "$helpers/reader" --limits "$limits" --rounds 1
+	await has_worker
+	sleep 1
+}
+
+plan $((load_tests + 7))
+start_containers
+make_cgroup pen
+dying=$(dying_in pen)
+start_load
+for _ in 1 2 3; do
+	kill_worker main
+	settle
+done
+
+# ---- the worker ----
+
+descriptors=$(keeper_descriptors)
+memory=$(keeper_memory)
+check "$kills times the worker is killed" kill_often
+settle
+is "the keeper has as many descriptors as before" "$(keeper_descriptors)" "$descriptors"
+# A page or two of stack that was not touched before; what is lost at each kill would be more.
+between "the keeper has no more memory of its own (kB)" $(($(keeper_memory) - memory)) -10000 64
+diag "from a kill to the first served read: median $(median <"$work/takeovers") ms," \
+	"longest $(sort -n "$work/takeovers" | tail -n 1) ms; $(wc -l <"$work/takeovers") times"
+end_load
+check "nobody is left in state D" await nobody_is_stuck
+check "nothing was quarantined" test -z "$(grep -i quarantine "$(log_of main)")"
+is "one keeper" "$(keepers_of main)" "${daemon_pids[main]}"
+is "no dead cgroup is held" "$(dying_in pen)" "$dying"
+finish
