@@ -95,6 +95,10 @@ nobody_is_stuck() {
 
 # ---- the keeper ----
 
+has_worker() {
+	[ -n "$(worker_of main)" ]
+}
+
 # Whose program it is that is no worker: one, but while a keeper dies.
 keepers_of() {
 	local pid
@@ -128,7 +132,7 @@ keeper_memory() {
 
 # ---- others ----
 
-# random MOST: a pause of so many milliseconds or fewer
+# pause_at_random MOST: a pause of so many milliseconds or fewer
 pause_at_random() {
 	sleep "$(awk -v part=$RANDOM -v most="$1" 'BEGIN { print most / 1000 * part / 32768 }')"
 }

@@ -9,11 +9,13 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,6 +24,8 @@
 #define TEXT_MAX     (1U << 20)
 #define SHARED_BYTES 65536U
 #define THREADS_MAX  64
+
+#define SIGNAL_MICROSECONDS 1000
 
 enum mode { MODE_OWN, MODE_SHARED, MODE_SMALL, MODE_SEEK, MODES };
 
@@ -32,8 +36,9 @@ static struct reader {
 	const char *root;
 	const char *while_exists; /* read on as long as this file is there */
 	enum mode mode;
-	bool mixed;  /* each thread has another mode */
-	bool follow; /* stat must show what this process used: it is alone in its container */
+	bool mixed;   /* each thread has another mode */
+	bool signals; /* threads are interrupted all the time */
+	bool follow;  /* stat must show what this process used: it is alone in its container */
 	bool skip[FILES];
 	unsigned threads;
 	unsigned long rounds; /* 0: no bound */
@@ -51,6 +56,7 @@ static const char usage[] =
 	"  --limits CPUS:KB:KB  CPUs, memory and swap that may be seen; again for another set\n"
 	"  --moving             the container changes meanwhile: do not compare counters\n"
 	"  --follow             the CPU time in stat must be what this process used\n"
+	"  --signals            interrupt the reading threads all the time\n"
 	"  --mode MODE          own, shared, small, seek or mixed; default own\n"
 	"  --root DIR           read below DIR instead of /\n"
 	"  --skip FILE          leave out, as proc/stat; may be given again\n"
@@ -290,17 +296,12 @@ static bool parse_skip(const char *text)
 }
 
 static const struct option options[] = {
-	{"limits", required_argument, NULL, 'l'},
-	{"moving", no_argument, NULL, 'm'},
-	{"follow", no_argument, NULL, 'f'},
-	{"mode", required_argument, NULL, 'M'},
-	{"root", required_argument, NULL, 'r'},
-	{"skip", required_argument, NULL, 'S'},
-	{"threads", required_argument, NULL, 't'},
-	{"seconds", required_argument, NULL, 's'},
-	{"rounds", required_argument, NULL, 'n'},
-	{"while", required_argument, NULL, 'w'},
-	{NULL, 0, NULL, 0},
+	{"limits", required_argument, NULL, 'l'},  {"moving", no_argument, NULL, 'm'},
+	{"follow", no_argument, NULL, 'f'},        {"signals", no_argument, NULL, 'i'},
+	{"mode", required_argument, NULL, 'M'},    {"root", required_argument, NULL, 'r'},
+	{"skip", required_argument, NULL, 'S'},    {"threads", required_argument, NULL, 't'},
+	{"seconds", required_argument, NULL, 's'}, {"rounds", required_argument, NULL, 'n'},
+	{"while", required_argument, NULL, 'w'},   {NULL, 0, NULL, 0},
 };
 
 static bool take_option(int option)
@@ -313,6 +314,9 @@ static bool take_option(int option)
 		return true;
 	case 'f':
 		reader.follow = true;
+		return true;
+	case 'i':
+		reader.signals = true;
 		return true;
 	case 'M':
 		return parse_mode(optarg);
@@ -380,6 +384,26 @@ static struct reading *new_reading(unsigned number)
 	return reading;
 }
 
+static void on_alarm(int signal_number)
+{
+	(void)signal_number;
+}
+
+/* The calling thread only waits for the others: they get the signals. */
+static void send_signals(void)
+{
+	const struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+	const struct itimerval time = {.it_interval = {.tv_usec = SIGNAL_MICROSECONDS},
+				       .it_value = {.tv_usec = SIGNAL_MICROSECONDS}};
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGALRM);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &time, NULL);
+}
+
 static bool run_threads(void)
 {
 	pthread_t threads[THREADS_MAX];
@@ -391,6 +415,8 @@ static bool run_threads(void)
 		    pthread_create(&threads[index], NULL, read_loop, readings[index]) != 0)
 			return false;
 	}
+	if (reader.signals)
+		send_signals();
 	for (unsigned index = 0; index < reader.threads; index++) {
 		pthread_join(threads[index], NULL);
 		free(readings[index]);

@@ -26,10 +26,6 @@ kill_and_read() {
 	}
 }
 
-has_worker() {
-	[ -n "$(worker_of main)" ]
-}
-
 kill_often() {
 	local round
 	for ((round = 0; round < kills; round++)); do
