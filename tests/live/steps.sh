@@ -26,7 +26,7 @@ start_killing() {
 
 end_killing() {
 	touch "$step_flag"
-	wait $killer
+	wait "$killer"
 }
 
 files_are_good() {
