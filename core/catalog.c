@@ -11,23 +11,24 @@
 
 /*
  * A path that was served once is a record of the node table below this parent, which no node has.  Its
- * name: one character for kind and on-fault, then the path with '\n' for '/', which no name may hold.
+ * name: one character for kind and on-fault, the plugin, and the path, with '\n' for '/', which no name may
+ * hold, as in "Fmeminfo\nproc\nmeminfo".
  */
-#define ABSENT_PARENT 0u
+#define SERVED_PARENT 0u
 
-struct absent_kind {
+struct served_kind {
 	char letter;
 	enum node_kind kind;
 	enum on_fault on_fault;
 };
 
-static const struct absent_kind absent_kinds[] = {
+static const struct served_kind served_kinds[] = {
 	{'f', NODE_FILE, ON_FAULT_ERROR},
 	{'F', NODE_FILE, ON_FAULT_PASSTHROUGH},
 	{'s', NODE_SUBTREE, ON_FAULT_ERROR},
 	{'S', NODE_SUBTREE, ON_FAULT_PASSTHROUGH},
 };
-#define ABSENT_KINDS (sizeof(absent_kinds) / sizeof(absent_kinds[0]))
+#define SERVED_KINDS (sizeof(served_kinds) / sizeof(served_kinds[0]))
 
 static void replace_character(char *text, char from, char to)
 {
@@ -36,59 +37,68 @@ static void replace_character(char *text, char from, char to)
 			*text = to;
 }
 
-static void note_absent(const struct tree_node *node, struct nodes *nodes)
+static void note_served(const struct tree_node *node, struct nodes *nodes)
 {
-	auto_free char *name = NULL;
-	uint64_t id;
-
-	for (size_t index = 0; index < ABSENT_KINDS; index++) {
-		const struct absent_kind *kind = &absent_kinds[index];
+	for (size_t index = 0; index < SERVED_KINDS; index++) {
+		const struct served_kind *kind = &served_kinds[index];
+		auto_free char *name = NULL;
+		uint64_t id;
 
 		if (kind->kind != node->kind || kind->on_fault != node->on_fault)
 			continue;
-		if (asprintf(&name, "%c%s", kind->letter, node->path) < 0) {
+		if (asprintf(&name, "%c%s/%s", kind->letter, node->generation->name, node->path) <
+		    0) {
 			name = NULL;
 			return;
 		}
 		replace_character(name, '/', '\n');
-		if (nodes_get(nodes, ABSENT_PARENT, name, &id) != 0)
-			log_warning("cannot remember that %s was served", node->path);
+		if (nodes_get(nodes, SERVED_PARENT, name, &id) != 0)
+			log_warning("cannot remember that %s is served", node->path);
 		return;
 	}
 }
 
-void catalog_note_absent(const struct catalog *before, const struct catalog *after,
-			 struct nodes *nodes)
+void catalog_note_served(const struct catalog *catalog, struct nodes *nodes)
 {
-	for (size_t index = 0; index < before->tree->count; index++) {
-		const struct tree_node *node = before->tree->nodes[index];
-
-		if (node->generation && !tree_find(after->tree, node->id))
-			note_absent(node, nodes);
-	}
+	for (size_t index = 0; index < catalog->tree->count; index++)
+		if (catalog->tree->nodes[index]->generation)
+			note_served(catalog->tree->nodes[index], nodes);
 }
 
-static int add_absent(struct tree *tree, struct nodes *nodes)
+/* `record`: as note_served() made it.  Only if its node is to have a name, or none, as given. */
+static int add_absent_record(struct catalog *catalog, const char *record, bool has_name)
+{
+	auto_free char *plugin = strdup(record + 1);
+	char *path = plugin ? strchr(plugin, '\n') : NULL;
+	bool is_configured;
+
+	if (!plugin)
+		return -ENOMEM;
+	if (!path)
+		return 0;
+	*path++ = '\0';
+	replace_character(path, '\n', '/');
+	is_configured = config_find_plugin(catalog->config, plugin) != NULL;
+	if (has_name != (is_configured && !catalog_find(catalog, plugin)))
+		return 0;
+	for (size_t index = 0; index < SERVED_KINDS; index++)
+		if (served_kinds[index].letter == record[0])
+			return tree_add_absent(catalog->tree, served_kinds[index].kind, path,
+					       served_kinds[index].on_fault, has_name);
+	return 0;
+}
+
+static int add_absent(struct catalog *catalog, struct nodes *nodes, bool has_name)
 {
 	uint64_t parent;
 	const char *name;
+	int result = 0;
 
-	for (uint64_t id = NODE_ID_TABLE; nodes_find(nodes, id, &parent, &name) == 0; id++) {
-		auto_free char *path = NULL;
-
-		if (parent != ABSENT_PARENT || name[0] == '\0')
-			continue;
-		path = strdup(name + 1);
-		if (!path)
-			return -ENOMEM;
-		replace_character(path, '\n', '/');
-		for (size_t index = 0; index < ABSENT_KINDS; index++)
-			if (absent_kinds[index].letter == name[0] &&
-			    tree_add_absent(tree, absent_kinds[index].kind, path,
-					    absent_kinds[index].on_fault) != 0)
-				return -ENOMEM;
-	}
-	return 0;
+	for (uint64_t id = NODE_ID_TABLE; result == 0 && nodes_find(nodes, id, &parent, &name) == 0;
+	     id++)
+		if (parent == SERVED_PARENT && name[0] != '\0')
+			result = add_absent_record(catalog, name, has_name);
+	return result;
 }
 
 static void add_generations(struct catalog *catalog, struct generation *const *generations,
@@ -122,7 +132,8 @@ int catalog_new(struct config *config, struct generation *const *generations, si
 		return -ENOMEM;
 	}
 	add_generations(catalog, generations, count);
-	if (nodes && add_absent(catalog->tree, nodes) != 0) {
+	if (nodes &&
+	    (add_absent(catalog, nodes, true) != 0 || add_absent(catalog, nodes, false) != 0)) {
 		catalog_free(catalog);
 		return -ENOMEM;
 	}

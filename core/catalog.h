@@ -24,7 +24,8 @@ struct catalog {
 /*
  * Build one from these generations (a NULL among them is left out); takes references of its own.  A
  * plugin whose path another one has is left out and named in the log.  `nodes` tells which paths were
- * once served: those that no plugin has now become nameless nodes.  NULL: none.
+ * once served: those that no plugin has now are answered by on-fault, and keep their names as long as
+ * their plugin is configured but does not run.  NULL: none.
  */
 int catalog_new(struct config *config, struct generation *const *generations, size_t count,
 		struct nodes *nodes, struct catalog **catalog);
@@ -32,8 +33,7 @@ void catalog_free(struct catalog *catalog);
 
 struct generation *catalog_find(const struct catalog *catalog, const char *plugin);
 
-/* Remember the paths of `before` that `after` does not serve. */
-void catalog_note_absent(const struct catalog *before, const struct catalog *after,
-			 struct nodes *nodes);
+/* Remember the paths that are served. */
+void catalog_note_served(const struct catalog *catalog, struct nodes *nodes);
 
 #endif

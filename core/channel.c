@@ -65,6 +65,14 @@ int channel_report(int channel, enum message_kind kind, int status, const char *
 	return send_message(channel, &message, -1);
 }
 
+int channel_pass(int channel, enum message_kind kind, int status, int fd)
+{
+	struct message message = make_message(kind, NULL, NULL);
+
+	message.status = status;
+	return send_message(channel, &message, fd);
+}
+
 static int fd_of(struct msghdr *header)
 {
 	const struct cmsghdr *part = CMSG_FIRSTHDR(header);

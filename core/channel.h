@@ -31,7 +31,7 @@ enum message_kind {
 
 	/* Keeper to worker. */
 	MESSAGE_START, /* all that a predecessor left was sent: get ready, as `status` says */
-	MESSAGE_SERVE, /* nobody else does any more: serve */
+	MESSAGE_SERVE, /* nobody else does any more: serve; `status` is how it came to that */
 	MESSAGE_YIELD, /* a successor is ready: stop reading requests, answer those in service */
 
 	/*
@@ -60,6 +60,9 @@ enum start_mode {
 	START_RESCUE,  /* without plugins: every file answers by on-fault */
 };
 
+/* `status` of MESSAGE_SERVE. */
+enum serve_kind { SERVE_FIRST, SERVE_AFTER_YIELD, SERVE_AFTER_DEATH };
+
 struct message {
 	uint32_t size;
 	uint32_t version;
@@ -73,8 +76,9 @@ struct message {
 int channel_open(int ends[2]);
 /* `fd` is sent along unless it is -1; it stays the caller's.  `name`, `text`: NULL for "". */
 int channel_send(int channel, enum message_kind kind, const char *name, const char *text, int fd);
-/* The same without name and descriptor, but with a status. */
+/* The same with a status: and a text, or a descriptor. */
 int channel_report(int channel, enum message_kind kind, int status, const char *text);
+int channel_pass(int channel, enum message_kind kind, int status, int fd);
 /* Wait for a message.  *fd is the caller's, -1 without one.  -EPIPE: the other end is gone. */
 int channel_receive(int channel, struct message *message, int *fd);
 

@@ -147,7 +147,7 @@ static int render(struct server_thread *thread, const struct target *target)
 	int result;
 
 	/* It killed its workers: this one does not try again. */
-	if (fault_is_charged(thread))
+	if (fault_is_charged(thread) || fault_is_quarantined(thread, generation))
 		return -EFAULT;
 	output_reset(&thread->output, &generation->host);
 	generation_enter(generation);
@@ -159,6 +159,19 @@ static int render(struct server_thread *thread, const struct target *target)
 	return result != 0 ? result : thread->output.status;
 }
 
+static void log_failure(const struct server_thread *thread, const struct target *target, int result)
+{
+	const struct generation *generation = target->node->generation;
+
+	/* Said once, when it came to that. */
+	if (fault_is_quarantined(thread, generation))
+		return;
+	log_warning("%s of plugin %s fails for container %s: %s; the reader gets %s",
+		    target->node->path, generation->name, thread->caller.container->name,
+		    strerror(result < 0 ? -result : result),
+		    target->node->on_fault == ON_FAULT_PASSTHROUGH ? "the host's file" : "EIO");
+}
+
 int content_render(struct server_thread *thread, const struct target *target)
 {
 	int result = -ENOENT;
@@ -168,11 +181,7 @@ int content_render(struct server_thread *thread, const struct target *target)
 		result = render(thread, target);
 		if (result == 0)
 			return 0;
-		log_warning("%s of plugin %s fails for container %s: %s; the reader gets %s",
-			    target->node->path, target->node->generation->name,
-			    thread->caller.container->name, strerror(result < 0 ? -result : result),
-			    target->node->on_fault == ON_FAULT_PASSTHROUGH ? "the host's file"
-									   : "EIO");
+		log_failure(thread, target, result);
 		if (target->node->on_fault != ON_FAULT_PASSTHROUGH)
 			return -EIO;
 	} else if (!target->node->generation && target->node->on_fault != ON_FAULT_PASSTHROUGH) {
@@ -214,6 +223,8 @@ static int list_subtree(struct server_thread *thread, const struct target *targe
 	struct generation *generation = target->node->generation;
 	int result;
 
+	if (fault_is_quarantined(thread, generation))
+		return -EFAULT;
 	generation_enter(generation);
 	result = target->node->subtree->readdir(&thread->request.shown, &thread->directory);
 	generation_leave(generation);
@@ -262,6 +273,8 @@ int content_open(struct server_thread *thread, const struct target *target, uint
 	if (target->node->kind != NODE_SUBTREE || !generation || !target->node->subtree->open ||
 	    passthrough_asked(thread, target))
 		return 0;
+	if (fault_is_quarantined(thread, generation))
+		return target->node->on_fault == ON_FAULT_PASSTHROUGH ? 0 : -EIO;
 	generation_enter(generation);
 	result = target->node->subtree->open(&thread->request.shown, flags);
 	generation_leave(generation);

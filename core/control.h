@@ -9,6 +9,7 @@
 #ifndef LXCFS_CORE_CONTROL_H
 #define LXCFS_CORE_CONTROL_H
 
+#include <sys/time.h>
 #include <sys/types.h>
 
 #include "state.h"
@@ -22,6 +23,8 @@
 #define CONTROL_CHANNEL_FD 5
 
 #define CONTROL_SOCKET "lxcfs.sock"
+/* Where it lies unless --runtime-dir says otherwise. */
+#define CONTROL_DIRECTORY "/run"
 
 /*
  * A listening socket (close-on-exec, non-blocking) of this name, in place of one that a dead daemon left;
@@ -33,6 +36,12 @@ int control_listen(const char *runtime_directory);
  * Returns its process id, or -errno; -EPERM: the peer is not root.  *channel is then not set.
  */
 pid_t control_accept(int listener, const struct state *state, const char *program, int *channel);
+
+/*
+ * For clients: a connected socket.  -ENOENT, -ECONNREFUSED: nobody listens; -EAGAIN: nobody accepts within
+ * `patience`.
+ */
+int control_connect(const char *runtime_directory, const struct timeval *patience);
 
 /* main() of that process: until the client goes. */
 int control_main(void);

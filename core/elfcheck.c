@@ -64,8 +64,6 @@ static const char *check_header(const struct image *image)
 		return "not an ELF file, or an empty one";
 	if (header->e_ident[EI_CLASS] != OUR_CLASS || header->e_ident[EI_DATA] != OUR_DATA)
 		return "built for another machine (ELF class or byte order)";
-	if (header->e_type != ET_DYN)
-		return "not a shared object";
 	return NULL;
 }
 
@@ -162,13 +160,25 @@ static void read_build_id(const struct image *image, const ElfW(Phdr) * segment,
 	}
 }
 
+static void find_build_id(const struct image *image, char build_id[BUILD_ID_TEXT])
+{
+	const ElfW(Phdr) *segment = segments(image);
+
+	build_id[0] = '\0';
+	for (unsigned index = 0; segment && index < image->header->e_phnum; index++)
+		if (segment[index].p_type == PT_NOTE && build_id[0] == '\0' &&
+		    range(image, segment[index].p_offset, segment[index].p_filesz))
+			read_build_id(image, &segment[index], build_id);
+}
+
 int elf_check(const void *data, size_t length, char build_id[BUILD_ID_TEXT], const char **reason)
 {
 	const struct image image = {.data = data, .length = length, .header = data};
-	const ElfW(Phdr) * segment;
 
 	build_id[0] = '\0';
 	*reason = check_header(&image);
+	if (!*reason && image.header->e_type != ET_DYN)
+		*reason = "not a shared object";
 	if (!*reason)
 		*reason = check_segments(&image);
 	if (!*reason)
@@ -177,10 +187,15 @@ int elf_check(const void *data, size_t length, char build_id[BUILD_ID_TEXT], con
 		*reason = check_symbols(&image);
 	if (*reason)
 		return -ENOEXEC;
-	segment = segments(&image);
-	for (unsigned index = 0; index < image.header->e_phnum; index++)
-		if (segment[index].p_type == PT_NOTE && build_id[0] == '\0' &&
-		    range(&image, segment[index].p_offset, segment[index].p_filesz))
-			read_build_id(&image, &segment[index], build_id);
+	find_build_id(&image, build_id);
 	return 0;
+}
+
+void elf_build_id(const void *data, size_t length, char build_id[BUILD_ID_TEXT])
+{
+	const struct image image = {.data = data, .length = length, .header = data};
+
+	build_id[0] = '\0';
+	if (!check_header(&image))
+		find_build_id(&image, build_id);
 }

@@ -18,4 +18,7 @@
  */
 int elf_check(const void *image, size_t length, char build_id[BUILD_ID_TEXT], const char **reason);
 
+/* The same for any ELF file, without checks: its build id, "" when none can be found. */
+void elf_build_id(const void *image, size_t length, char build_id[BUILD_ID_TEXT]);
+
 #endif

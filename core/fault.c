@@ -5,9 +5,11 @@
 #include <linux/fuse.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "channel.h"
 #include "log.h"
 
 #define STACK_BYTES    65536u
@@ -15,6 +17,18 @@
 #define SECOND         1000000000ull
 
 static const int fatal_signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGTRAP};
+
+/* What signal handlers need, set before they can run. */
+static int keeper_channel = -1;
+static const struct message dying = {
+	.size = sizeof(dying), .version = CHANNEL_VERSION, .kind = MESSAGE_DYING};
+
+/* Of a thread that calls plugins outside of any request; ledger NULL: it is none. */
+static _Thread_local struct {
+	struct ledger *ledger;
+	enum ledger_thread thread;
+} outside;
+static _Thread_local volatile sig_atomic_t is_hit;
 
 static uint64_t now(void)
 {
@@ -29,26 +43,43 @@ static void charge(const struct server_thread *thread, int signal_number)
 {
 	struct journal_mark *mark;
 
-	if (!thread->clock.busy)
-		return;
 	mark = journal_mark(&thread->server->journal, thread->slot);
 	atomic_store(&mark->signal, (uint32_t)signal_number);
 	atomic_fetch_add(&mark->charges, 1);
 }
 
+/* A process with a thread that sits in the kernel does not end: the keeper would wait for it. */
+static void tell_keeper(void)
+{
+	static atomic_flag told = ATOMIC_FLAG_INIT;
+
+	if (keeper_channel >= 0 && !atomic_flag_test_and_set(&told))
+		(void)!send(keeper_channel, &dying, sizeof(dying), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /* End the process by this signal, as if nobody had caught it. */
 static void die(int signal_number)
 {
+	tell_keeper();
 	signal(signal_number, SIG_DFL);
 	raise(signal_number);
 }
 
+/*
+ * It stays set while it runs, for another thread that is hit meanwhile must be able to mark itself too.
+ * A thread that is hit in here dies at once.
+ */
 static void on_fatal_signal(int signal_number)
 {
 	const struct server_thread *thread = server_thread_current();
 
-	if (thread)
-		charge(thread, signal_number);
+	if (!is_hit) {
+		is_hit = 1;
+		if (thread && thread->clock.busy)
+			charge(thread, signal_number);
+		else if (outside.ledger)
+			ledger_mark(outside.ledger, outside.thread, signal_number);
+	}
 	die(signal_number);
 }
 
@@ -83,30 +114,58 @@ static void on_timeout(int signal_number)
 	die(signal_number);
 }
 
-int fault_catch(void)
+int fault_catch(int channel)
 {
 	struct sigaction fatal = {.sa_handler = on_fatal_signal,
-				  .sa_flags = SA_ONSTACK | SA_RESETHAND | SA_NODEFER};
+				  .sa_flags = SA_ONSTACK | SA_NODEFER};
 	struct sigaction timeout = {.sa_handler = on_timeout, .sa_flags = SA_RESTART | SA_ONSTACK};
 
+	keeper_channel = channel;
 	for (size_t index = 0; index < sizeof(fatal_signals) / sizeof(fatal_signals[0]); index++)
 		if (sigaction(fatal_signals[index], &fatal, NULL) != 0)
 			return -errno;
 	return sigaction(TIMEOUT_SIGNAL, &timeout, NULL) == 0 ? 0 : -errno;
 }
 
+/* A stack for handlers, which belongs to the thread for as long as the process lives. */
+static int open_stack(void)
+{
+	stack_t stack;
+	int result;
+
+	if (sigaltstack(NULL, &stack) == 0 && !(stack.ss_flags & SS_DISABLE))
+		return 0;
+	stack = (stack_t){.ss_sp = malloc(STACK_BYTES), .ss_size = STACK_BYTES};
+	if (!stack.ss_sp)
+		return -ENOMEM;
+	if (sigaltstack(&stack, NULL) == 0)
+		return 0;
+	result = -errno;
+	free(stack.ss_sp);
+	return result;
+}
+
+int fault_outside_open(struct ledger *ledger, enum ledger_thread thread)
+{
+	int result;
+
+	if (!ledger || !ledger->section)
+		return 0;
+	result = open_stack();
+	/* A predecessor may have died in a plugin. */
+	ledger_enter(ledger, thread, -1);
+	outside.thread = thread;
+	outside.ledger = ledger;
+	return result;
+}
+
 int fault_thread_open(struct server_thread *thread, uint32_t timeout)
 {
 	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = TIMEOUT_SIGNAL};
-	stack_t stack = {.ss_sp = malloc(STACK_BYTES), .ss_size = STACK_BYTES};
+	int result = open_stack();
 
-	if (!stack.ss_sp)
-		return -ENOMEM;
-	/* Belongs to the thread for as long as the process lives. */
-	if (sigaltstack(&stack, NULL) != 0) {
-		free(stack.ss_sp);
-		return -errno;
-	}
+	if (result != 0)
+		return result;
 	thread->clock = (struct thread_clock){.timeout = (uint64_t)timeout * 1000000};
 	if (timeout == 0)
 		return 0;
@@ -131,7 +190,45 @@ void fault_end(struct server_thread *thread)
 	thread->clock.busy = false;
 }
 
-bool fault_is_charged(const struct server_thread *thread)
+/* ---- which plugin ---- */
+
+static uint64_t group_of(const struct server_thread *thread)
+{
+	return thread->caller.container ? thread->caller.container->group : LEDGER_NO_READER;
+}
+
+void fault_enter_plugin(int row)
+{
+	const struct server_thread *thread = server_thread_current();
+	struct journal_mark *mark;
+
+	if (!thread) {
+		if (outside.ledger)
+			ledger_enter(outside.ledger, outside.thread, row);
+		return;
+	}
+	if (!thread->server->journal.marks)
+		return;
+	mark = journal_mark(&thread->server->journal, thread->slot);
+	atomic_store_explicit(&mark->group, group_of(thread), memory_order_relaxed);
+	atomic_store_explicit(&mark->plugin, row < 0 ? 0 : (uint32_t)row + 1, memory_order_relaxed);
+}
+
+void fault_leave_plugin(void)
+{
+	if (!server_thread_current() && outside.ledger)
+		ledger_enter(outside.ledger, outside.thread, -1);
+}
+
+bool fault_is_quarantined(const struct server_thread *thread, const struct generation *generation)
+{
+	return generation->row >= 0 &&
+	       ledger_is_quarantined(&thread->server->ledger, (unsigned)generation->row,
+				     group_of(thread));
+}
+
+/* Whether it ended more workers than it may, and `extra` on top of that. */
+static bool is_over(const struct server_thread *thread, uint32_t extra)
 {
 	const struct journal_mark *mark;
 
@@ -139,6 +236,18 @@ bool fault_is_charged(const struct server_thread *thread)
 	if (!thread->server->journal.marks)
 		return false;
 	mark = journal_mark(&thread->server->journal, thread->slot);
-	return atomic_load_explicit(&mark->charges, memory_order_relaxed) >= FAULT_CHARGES_MAX ||
-	       atomic_load_explicit(&mark->replays, memory_order_relaxed) > FAULT_REPLAYS_MAX;
+	return atomic_load_explicit(&mark->charges, memory_order_relaxed) >=
+		       FAULT_CHARGES_MAX + extra ||
+	       atomic_load_explicit(&mark->replays, memory_order_relaxed) >
+		       FAULT_REPLAYS_MAX + extra;
+}
+
+bool fault_is_charged(const struct server_thread *thread)
+{
+	return is_over(thread, 0);
+}
+
+bool fault_is_hopeless(const struct server_thread *thread)
+{
+	return is_over(thread, 1);
 }

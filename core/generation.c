@@ -215,6 +215,7 @@ int generation_new(struct image *image, const char *path, const struct config_pl
 	*image = (struct image){.memfd = -1};
 	generation->services = services;
 	generation->number = number;
+	generation->row = -1;
 	generation->name = strdup(section->name);
 	generation->path = strdup(path);
 	result = generation->name && generation->path ? bring_up(generation, section, reason)
@@ -239,8 +240,11 @@ void generation_put(struct generation *generation)
 	if (!generation || atomic_fetch_sub(&generation->references, 1) != 1)
 		return;
 	timers_stop_owner(generation->services->timers, &generation->host);
-	if (generation->started && generation->plugin.stop)
+	if (generation->started && generation->plugin.stop) {
+		fault_enter_plugin(generation->row);
 		generation->plugin.stop(&generation->host, generation->instance);
+		fault_leave_plugin();
+	}
 	if (generation->started)
 		log_debug("plugin %s: generation %llu is unloaded", generation->name,
 			  (unsigned long long)generation->number);
@@ -257,16 +261,18 @@ void generation_enter(struct generation *generation)
 {
 	struct server_thread *thread = server_thread_current();
 
-	if (generation->plugin.threads != LXCFS_THREADS_SERIAL)
-		return;
-	pthread_mutex_lock(&generation->serial);
-	/* To have waited for others is not held against this request. */
-	if (thread)
-		fault_begin(thread);
+	if (generation->plugin.threads == LXCFS_THREADS_SERIAL) {
+		pthread_mutex_lock(&generation->serial);
+		/* To have waited for others is not held against this request. */
+		if (thread)
+			fault_begin(thread);
+	}
+	fault_enter_plugin(generation->row);
 }
 
 void generation_leave(struct generation *generation)
 {
+	fault_leave_plugin();
 	if (generation->plugin.threads == LXCFS_THREADS_SERIAL)
 		pthread_mutex_unlock(&generation->serial);
 }

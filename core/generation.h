@@ -29,6 +29,8 @@ struct generation {
 	char *path; /* of the file that it was loaded from */
 	struct image image;
 	uint64_t number; /* 1 for the first generation of this plugin */
+	bool inherited;  /* the code is what a predecessor served */
+	int row;         /* in the ledger, set before it serves; -1: none */
 	bool started;
 	struct lxcfs_plugin plugin; /* own copies, members that the plugin does not know are 0 */
 	struct lxcfs_file *files;
@@ -52,7 +54,7 @@ int generation_new(struct image *image, const char *path, const struct config_pl
 struct generation *generation_get(struct generation *generation);
 void generation_put(struct generation *generation);
 
-/* Between these two a callback may be called. */
+/* Between these two a callback may be called; what strikes the thread there is the plugin's fault. */
 void generation_enter(struct generation *generation);
 void generation_leave(struct generation *generation);
 

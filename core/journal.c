@@ -9,7 +9,7 @@
 #define FUSE_UNIQUE_RESEND (UINT64_C(1) << 63)
 #endif
 
-_Static_assert(sizeof(struct journal_mark) == 24, "marks are an array in shared memory");
+_Static_assert(sizeof(struct journal_mark) == 40, "marks are an array in shared memory");
 
 size_t journal_bytes(void)
 {
@@ -75,6 +75,9 @@ struct journal_mark *journal_mark(const struct journal *journal, int slot)
 	atomic_store_explicit(&mark->charges, 0, memory_order_relaxed);
 	atomic_store_explicit(&mark->signal, 0, memory_order_relaxed);
 	atomic_store_explicit(&mark->replays, 0, memory_order_relaxed);
+	atomic_store_explicit(&mark->entered, 0, memory_order_relaxed);
+	atomic_store_explicit(&mark->plugin, 0, memory_order_relaxed);
+	atomic_store_explicit(&mark->group, 0, memory_order_relaxed);
 	atomic_store_explicit(&mark->unique, unique, memory_order_release);
 	return mark;
 }

@@ -23,8 +23,12 @@ struct journal_mark {
 	_Atomic uint32_t charges; /* faults of the thread that served this very request */
 	_Atomic uint32_t signal;  /* the last of them */
 	_Atomic uint32_t replays; /* successors that began to serve it anew */
+	_Atomic uint32_t entered; /* of the charges: those that the ledger has */
+	_Atomic uint64_t unique;  /* of the request that this is about */
+	/* The plugin whose code was called for it, and for whom; kept until the request is answered. */
+	_Atomic uint64_t group;  /* outermost container, or LEDGER_NO_READER */
+	_Atomic uint32_t plugin; /* row in the ledger, + 1; 0: none yet */
 	uint32_t reserved;
-	_Atomic uint64_t unique; /* of the request that this is about */
 };
 
 struct journal {

@@ -3,301 +3,341 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "channel.h"
+#include "adoption.h"
 #include "cleanup.h"
+#include "clock.h"
+#include "control.h"
 #include "log.h"
 #include "mountpoint.h"
+#include "orders.h"
+#include "program.h"
+#include "startup.h"
 #include "state.h"
-#include "worker.h"
+#include "succession.h"
+#include "supervisor.h"
 
-#define IMAGES_MAX           256u
-#define READY_MILLISECONDS   60000
-#define FAILURES_MAX         20u
-#define BACKOFF_MILLISECONDS 50
+#define LEAVE_MILLISECONDS 1000
 
-/* The code of a plugin that serves now. */
-struct kept_image {
-	char name[CHANNEL_NAME_MAX];
-	char path[CHANNEL_TEXT_MAX];
-	int memfd;
+enum step {
+	STEP_ON,
+	STEP_STOP,  /* as asked to */
+	STEP_LEAVE, /* as asked to, but the mount stays */
+	STEP_GONE,  /* the mount is gone */
+	STEP_FAIL,
 };
 
-struct keeper {
-	const struct options *options;
-	char **argv;
-	char pidfile[PATH_MAX];
-	int lock_fd;
-	int fuse_fd;
-	int signal_fd;
-	struct state state;
-	bool mounted;
-	pid_t worker; /* 0: none runs */
-	int channel;
-	bool ready;        /* the worker that runs now could serve */
-	bool serving;      /* and does */
-	unsigned failures; /* workers in a row that never did */
-	unsigned orders;   /* bits of messages for the next one that does */
-	int config_fd;
-	size_t image_count;
-	struct kept_image images[IMAGES_MAX];
-};
+/* ---- what is held for a successor ---- */
 
-/* ---- what it holds for a successor ---- */
-
-static struct kept_image *find_image(struct keeper *keeper, const char *name)
+/* True when the message was about that. */
+static bool take_inheritance(struct keeper *keeper, const struct message *message, int fd)
 {
-	for (size_t index = 0; index < keeper->image_count; index++)
-		if (strcmp(keeper->images[index].name, name) == 0)
-			return &keeper->images[index];
-	return NULL;
-}
+	char name[sizeof(SUPERVISOR_PLUGIN_PREFIX) + CHANNEL_NAME_MAX];
 
-static void keep_image(struct keeper *keeper, const struct message *message, int fd)
-{
-	struct kept_image *image = find_image(keeper, message->name);
-
-	if (!image && keeper->image_count == IMAGES_MAX) {
-		log_error("too many plugins to keep a copy of %s", message->name);
-		close(fd);
-		return;
-	}
-	if (image)
-		close(image->memfd);
+	if (!inheritance_take(&keeper->inheritance, message, fd))
+		return false;
+	snprintf(name, sizeof(name), SUPERVISOR_PLUGIN_PREFIX "%s", message->name);
+	if (message->kind == MESSAGE_CONFIG)
+		supervisor_store(SUPERVISOR_CONFIG, fd);
+	else if (message->kind == MESSAGE_PLUGIN)
+		supervisor_store(name, fd);
 	else
-		image = &keeper->images[keeper->image_count++];
-	snprintf(image->name, sizeof(image->name), "%s", message->name);
-	snprintf(image->path, sizeof(image->path), "%s", message->text);
-	image->memfd = fd;
+		supervisor_drop(name);
+	return true;
 }
 
-static void drop_image(struct keeper *keeper, const char *name)
-{
-	struct kept_image *image = find_image(keeper, name);
+/* ---- orders ---- */
 
-	if (!image)
-		return;
-	close(image->memfd);
-	*image = keeper->images[--keeper->image_count];
+static void toggle_passthrough(struct keeper *keeper, int wanted)
+{
+	struct state_header *header = keeper->state.header;
+	uint32_t on = wanted < 0 ? !atomic_load(&header->passthrough) : wanted != 0;
+
+	atomic_store(&header->passthrough, on);
+	log_notice("passthrough is %s", on ? "on: every file is the host's" : "off");
 }
 
-static int hand_over(struct keeper *keeper)
+/* The worker first: when it serves, this process follows (become_new). */
+static int begin_upgrade(struct keeper *keeper, char **reason)
 {
-	int result = 0;
+	auto_close int program = -1;
+	char path[PATH_MAX];
+	int result = program_path(path);
 
-	if (keeper->config_fd >= 0)
-		result = channel_send(keeper->channel, MESSAGE_CONFIG, NULL, NULL,
-				      keeper->config_fd);
-	for (size_t index = 0; index < keeper->image_count && result == 0; index++)
-		result = channel_send(keeper->channel, MESSAGE_PLUGIN, keeper->images[index].name,
-				      keeper->images[index].path, keeper->images[index].memfd);
 	if (result == 0)
-		result = channel_send(keeper->channel, MESSAGE_START, NULL, NULL, -1);
+		program = result = program_open(path, reason);
+	if (result >= 0)
+		result = succession_replace(&keeper->succession, START_UPGRADE, program);
+	if (result == 0)
+		keeper->upgrade = take_fd(&program);
 	return result;
 }
 
-/* ---- the worker ---- */
-
-/* In the child: put the descriptors where the worker looks for them, and become it. */
-static _Noreturn void become_worker(const struct keeper *keeper, int channel)
+static enum step obey(struct keeper *keeper, const struct order *order)
 {
-	const int from[] = {keeper->fuse_fd, keeper->state.fd, channel};
-	const int to[] = {WORKER_FUSE_FD, WORKER_STATE_FD, WORKER_CHANNEL_FD};
-	int high[3];
-	char **arguments;
-	size_t count = 0;
+	auto_free char *reason = NULL;
+	int result = 0;
 
-	while (keeper->argv[count])
-		count++;
-	arguments = calloc(count + 2, sizeof(char *));
-	if (!arguments)
-		_exit(EXIT_FAILURE);
-	arguments[0] = keeper->argv[0];
-	arguments[1] = (char *)WORKER_ARGUMENT;
-	for (size_t index = 1; index < count; index++)
-		arguments[index + 1] = keeper->argv[index];
-	/* First out of the way, so that none overwrites another. */
-	for (size_t index = 0; index < 3; index++)
-		high[index] = fcntl(from[index], F_DUPFD_CLOEXEC, 16);
-	for (size_t index = 0; index < 3; index++)
-		if (high[index] < 0 || dup2(high[index], to[index]) < 0)
-			_exit(EXIT_FAILURE);
-	execv("/proc/self/exe", arguments);
-	_exit(EXIT_FAILURE);
-}
-
-static int start_worker(struct keeper *keeper)
-{
-	static const struct timeval patience = {.tv_sec = 1};
-	int ends[2];
-	int result = channel_open(ends);
-	pid_t pid;
-
-	if (result != 0)
-		return result;
-	pid = fork();
-	if (pid == 0)
-		become_worker(keeper, ends[1]);
-	close(ends[1]);
-	if (pid < 0) {
-		result = -errno;
-		close(ends[0]);
-		return result;
+	switch (order->kind) {
+	case MESSAGE_RELOAD:
+	case MESSAGE_RECONFIGURE:
+		/* The worker tells when it is done. */
+		if (channel_report(keeper->succession.current.channel, order->kind, order->status,
+				   order->text) != 0)
+			orders_retry(&keeper->orders, "the worker is gone");
+		return STEP_ON;
+	case MESSAGE_PASSTHROUGH:
+		toggle_passthrough(keeper, order->status);
+		break;
+	case MESSAGE_UPGRADE:
+		result = begin_upgrade(keeper, &reason);
+		if (result == 0)
+			return STEP_ON;
+		log_error("the upgrade is refused: %s", reason ? reason : strerror(-result));
+		break;
+	case MESSAGE_UNMOUNT:
+		orders_finish(&keeper->orders, 0, NULL);
+		return STEP_STOP;
+	default:
+		result = -EINVAL;
+		break;
 	}
-	/* A worker that does not read must not hold up the keeper. */
-	setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	keeper->worker = pid;
-	keeper->channel = ends[0];
-	keeper->ready = false;
-	keeper->serving = false;
-	result = hand_over(keeper);
-	return result == -EPIPE ? 0 : result;
+	orders_finish(&keeper->orders, result, reason ? reason : strerror(-result));
+	return STEP_ON;
 }
 
-static void forget_worker(struct keeper *keeper)
+/* One order at a time, and only while a worker serves. */
+static enum step obey_waiting(struct keeper *keeper)
 {
-	if (keeper->channel >= 0)
-		close(keeper->channel);
-	keeper->channel = -1;
-	keeper->worker = 0;
-}
+	enum step step = STEP_ON;
 
-/* Take it down.  One that sits in the kernel is not waited for. */
-static void end_worker(struct keeper *keeper)
-{
-	if (keeper->worker == 0)
-		return;
-	kill(keeper->worker, SIGKILL);
-	for (int attempt = 0; attempt < 100; attempt++) {
-		if (waitpid(keeper->worker, NULL, WNOHANG) != 0)
+	while (step == STEP_ON && succession_is_settled(&keeper->succession)) {
+		const struct order *order = orders_begin(&keeper->orders);
+
+		if (!order)
 			break;
-		usleep(20000);
+		step = obey(keeper, order);
 	}
-	forget_worker(keeper);
+	return step;
+}
+
+/* The rest is for whoever comes next: signals stay pending, clients are told to try again. */
+static void put_off_orders(struct keeper *keeper)
+{
+	static const struct {
+		enum message_kind kind;
+		int signal;
+	} signals[] = {{MESSAGE_RELOAD, SIGUSR1},
+		       {MESSAGE_RECONFIGURE, SIGHUP},
+		       {MESSAGE_PASSTHROUGH, SIGUSR2}};
+
+	for (size_t index = 1; index < keeper->orders.count; index++) {
+		const struct order *order = &keeper->orders.queue[index];
+
+		for (size_t which = 0; which < 3 && order->client < 0; which++)
+			if (signals[which].kind == order->kind)
+				raise(signals[which].signal);
+		if (order->client >= 0)
+			channel_report(keeper->orders.clients[order->client].channel,
+				       MESSAGE_RESULT, -EAGAIN, "an upgrade came first; try again");
+	}
+}
+
+/* The new worker serves; now this process becomes the new keeper. */
+static void become_new(struct keeper *keeper)
+{
+	auto_close int program = take_fd(&keeper->upgrade);
+	int client = keeper->orders.queue[0].client;
+	struct adoption adoption = {.worker = keeper->succession.current.pid,
+				    .worker_channel = keeper->succession.current.channel,
+				    .lock_fd = keeper->lock_fd,
+				    .control_fd = keeper->control_fd,
+				    .client_channel = -1};
+	char text[CHANNEL_TEXT_MAX];
+	int result;
+
+	if (client >= 0) {
+		adoption.client = keeper->orders.clients[client].pid;
+		adoption.client_channel = keeper->orders.clients[client].channel;
+	}
+	put_off_orders(keeper);
+	result = adoption_execute(program, keeper->argv, keeper->fuse_fd, keeper->state.fd,
+				  &keeper->inheritance, &adoption);
+	snprintf(text, sizeof(text),
+		 "the worker is the new one, but the keeper stays the old one: %s",
+		 strerror(-result));
+	log_error("%s", text);
+	orders_finish(&keeper->orders, result, text);
+}
+
+static void refuse_upgrade(struct keeper *keeper)
+{
+	char text[2 * CHANNEL_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "the old program goes on, the new one cannot serve: %s",
+		 keeper->succession.reason);
+	log_error("the upgrade is refused: %s", text);
+	orders_finish(&keeper->orders, -ECANCELED, text);
 }
 
 /* ---- messages and signals ---- */
 
-enum step {
-	STEP_ON,
-	STEP_STOP, /* as asked to */
-	STEP_GONE, /* the mount is gone */
-	STEP_FAIL,
-};
-
-/* What cannot be obeyed now is for the worker that serves next. */
-static void forward(struct keeper *keeper, enum message_kind kind)
+static enum step take_event(struct keeper *keeper, enum succession_event event)
 {
-	if (keeper->serving && keeper->channel >= 0 &&
-	    channel_send(keeper->channel, kind, NULL, NULL, -1) == 0)
-		return;
-	/* Passthrough is a switch: twice is as never. */
-	if (kind == MESSAGE_PASSTHROUGH)
-		keeper->orders ^= 1u << kind;
-	else
-		keeper->orders |= 1u << kind;
+	struct succession *succession = &keeper->succession;
+
+	switch (event) {
+	case SUCCESSION_READY:
+		return startup_mount(keeper) == 0 ? STEP_ON : STEP_FAIL;
+	case SUCCESSION_SERVES:
+		if (!keeper->announced)
+			startup_announce(keeper);
+		if (keeper->upgrade >= 0)
+			become_new(keeper);
+		return STEP_ON;
+	case SUCCESSION_DIED:
+		orders_retry(&keeper->orders, "the worker died of it, again and again");
+		/* An upgrade begins anew. */
+		if (keeper->upgrade >= 0)
+			close(take_fd(&keeper->upgrade));
+		return STEP_ON;
+	case SUCCESSION_REFUSED:
+		if (keeper->upgrade < 0)
+			return STEP_ON;
+		close(take_fd(&keeper->upgrade));
+		refuse_upgrade(keeper);
+		return STEP_ON;
+	case SUCCESSION_LOST:
+		if (succession->mounted)
+			log_error("no worker could serve for %d s; giving up: the mount is ended",
+				  OUTAGE_MILLISECONDS / 1000);
+		return STEP_FAIL;
+	default:
+		return STEP_ON;
+	}
 }
 
-static void forward_waiting(struct keeper *keeper)
-{
-	unsigned orders = keeper->orders;
-
-	keeper->orders = 0;
-	for (enum message_kind kind = MESSAGE_RELOAD; kind <= MESSAGE_PASSTHROUGH; kind++)
-		if (orders & 1u << kind)
-			forward(keeper, kind);
-}
-
-static enum step take_message(struct keeper *keeper)
+static enum step take_message(struct keeper *keeper, struct worker_process *from)
 {
 	struct message message;
 	int fd;
+	int result = channel_receive(from->channel, &message, &fd);
 
-	if (channel_receive(keeper->channel, &message, &fd) != 0) {
-		/* The worker is gone; SIGCHLD tells the rest. */
-		close(keeper->channel);
-		keeper->channel = -1;
+	if (result == -EPROTO)
+		return STEP_ON;
+	if (result != 0) {
+		/* It is going; its end tells the rest. */
+		close(from->channel);
+		from->channel = -1;
 		return STEP_ON;
 	}
-	if (message.kind == MESSAGE_PLUGIN && fd >= 0) {
-		keep_image(keeper, &message, take_fd(&fd));
-	} else if (message.kind == MESSAGE_CONFIG && fd >= 0) {
-		if (keeper->config_fd >= 0)
-			close(keeper->config_fd);
-		keeper->config_fd = take_fd(&fd);
-	} else if (message.kind == MESSAGE_DROPPED) {
-		drop_image(keeper, message.name);
-	} else if (message.kind == MESSAGE_READY) {
-		keeper->ready = true;
-		if (keeper->mounted)
-			channel_send(keeper->channel, MESSAGE_SERVE, NULL, NULL, -1);
-	} else if (message.kind == MESSAGE_SERVING) {
-		keeper->serving = true;
-		keeper->failures = 0;
-		forward_waiting(keeper);
-	} else if (message.kind == MESSAGE_FAILED) {
-		log_error("%s", message.text);
-	} else if (message.kind == MESSAGE_GONE) {
-		return STEP_GONE;
-	}
+	if (take_inheritance(keeper, &message, fd))
+		return STEP_ON;
 	if (fd >= 0)
 		close(fd);
-	return STEP_ON;
-}
-
-static void log_death(const struct keeper *keeper, int status)
-{
-	if (WIFSIGNALED(status))
-		log_error("worker %d was ended by signal %d (%s)", (int)keeper->worker,
-			  WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else
-		log_error("worker %d ended with status %d", (int)keeper->worker,
-			  WEXITSTATUS(status));
-}
-
-static enum step replace_worker(struct keeper *keeper)
-{
-	int status;
-	int result;
-
-	if (keeper->worker == 0 || waitpid(keeper->worker, &status, WNOHANG) != keeper->worker)
+	switch (message.kind) {
+	case MESSAGE_LINE:
+		orders_tell(&keeper->orders, message.text);
 		return STEP_ON;
-	/* What it still said before it died counts. */
-	while (keeper->channel >= 0)
-		if (take_message(keeper) == STEP_GONE)
-			return STEP_GONE;
-	log_death(keeper, status);
-	forget_worker(keeper);
-	if (!keeper->mounted)
-		return STEP_FAIL;
-	while (keeper->failures < FAILURES_MAX) {
-		if (!keeper->serving)
-			keeper->failures++;
-		if (keeper->failures > 1)
-			usleep(BACKOFF_MILLISECONDS * 1000 * keeper->failures);
-		result = start_worker(keeper);
-		if (result == 0)
-			return STEP_ON;
-		log_error("the next worker cannot be started: %s", strerror(-result));
-		end_worker(keeper);
-		keeper->serving = false;
+	case MESSAGE_RESULT:
+		orders_finish(&keeper->orders, message.status, message.text);
+		return STEP_ON;
+	case MESSAGE_GONE:
+		return STEP_GONE;
+	case MESSAGE_FAILED:
+		log_error("%s", message.text);
+		break;
+	default:
+		break;
 	}
-	log_error("%u workers in a row could not serve; giving up: the mount is ended",
-		  keeper->failures);
-	return STEP_FAIL;
+	return take_event(keeper, succession_take(&keeper->succession, from, &message));
+}
+
+static bool has_message(const struct worker_process *process)
+{
+	struct pollfd fd = {.fd = process->channel, .events = POLLIN};
+
+	return process->channel >= 0 && poll(&fd, 1, 0) > 0;
+}
+
+/* What a worker said before it died counts. */
+static enum step take_end(struct keeper *keeper, struct worker_process *process)
+{
+	struct worker_process *current = &keeper->succession.current;
+	pid_t pid = process->pid;
+	enum step step = STEP_ON;
+	int status;
+
+	if (!worker_process_has_ended(process, &status))
+		return STEP_ON;
+	while (step == STEP_ON && process->pid == pid && has_message(process))
+		step = take_message(keeper, process);
+	if (step != STEP_ON)
+		return step;
+	/* The last that it said may have been that it serves. */
+	if (process->pid != pid)
+		process = current;
+	return take_event(keeper, succession_ended(&keeper->succession, process, status));
+}
+
+static void take_client_message(struct keeper *keeper, int client)
+{
+	int channel = keeper->orders.clients[client].channel;
+	struct message message;
+	int fd;
+	int result = channel_receive(channel, &message, &fd);
+
+	if (fd >= 0)
+		close(fd);
+	if (result != 0) {
+		orders_forget_client(&keeper->orders, client);
+		return;
+	}
+	if (message.kind < MESSAGE_RELOAD || message.kind > MESSAGE_UNMOUNT)
+		result = -EINVAL;
+	else
+		result = orders_add(&keeper->orders, message.kind, message.status, message.text,
+				    client);
+	if (result != 0)
+		channel_report(channel, MESSAGE_RESULT, result, strerror(-result));
+}
+
+static void accept_client(struct keeper *keeper)
+{
+	int channel;
+	pid_t pid = control_accept(keeper->control_fd, &keeper->state, "/proc/self/exe", &channel);
+
+	if (pid < 0)
+		return;
+	if (orders_add_client(&keeper->orders, pid, channel) < 0) {
+		log_warning("%u clients use the control socket already; one more is refused",
+			    ORDERS_CLIENTS_MAX);
+		close(channel);
+	}
+}
+
+/* Children that are no workers: what served a client, and workers that were not waited for. */
+static void reap_strangers(const struct keeper *keeper)
+{
+	for (;;) {
+		siginfo_t information = {.si_pid = 0};
+
+		if (waitid(P_ALL, 0, &information, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+		    information.si_pid == 0 ||
+		    information.si_pid == keeper->succession.current.pid ||
+		    information.si_pid == keeper->succession.next.pid)
+			return;
+		waitpid(information.si_pid, NULL, WNOHANG);
+	}
 }
 
 static enum step take_signal(struct keeper *keeper)
@@ -308,224 +348,180 @@ static enum step take_signal(struct keeper *keeper)
 		return STEP_ON;
 	switch (information.ssi_signo) {
 	case SIGCHLD:
-		return replace_worker(keeper);
+		return STEP_ON;
 	case SIGUSR1:
-		forward(keeper, MESSAGE_RELOAD);
+		orders_add(&keeper->orders, MESSAGE_RELOAD, 0, NULL, -1);
 		return STEP_ON;
 	case SIGHUP:
-		forward(keeper, MESSAGE_RECONFIGURE);
+		orders_add(&keeper->orders, MESSAGE_RECONFIGURE, 0, NULL, -1);
 		return STEP_ON;
 	case SIGUSR2:
-		forward(keeper, MESSAGE_PASSTHROUGH);
+		orders_add(&keeper->orders, MESSAGE_PASSTHROUGH, -1, NULL, -1);
 		return STEP_ON;
+	case SIGQUIT:
+		if (supervisor_present())
+			return STEP_LEAVE;
+		log_notice("SIGQUIT, but nobody would hold the mount: it is ended");
+		return STEP_STOP;
 	default:
 		return STEP_STOP;
 	}
 }
 
-static enum step wait_step(struct keeper *keeper, int timeout)
-{
-	struct pollfd fds[] = {{.fd = keeper->signal_fd, .events = POLLIN},
-			       {.fd = keeper->channel, .events = POLLIN}};
-	int count = poll(fds, 2, timeout);
+/* ---- the loop ---- */
 
-	if (count == 0) {
-		log_error("worker %d does not begin to serve; it is ended", (int)keeper->worker);
-		if (keeper->worker != 0)
-			kill(keeper->worker, SIGKILL);
-		return keeper->mounted ? STEP_ON : STEP_FAIL;
-	}
-	if (count < 0)
+enum poll_index {
+	POLL_SIGNALS,
+	POLL_CONTROL,
+	POLL_CURRENT_CHANNEL,
+	POLL_CURRENT_END,
+	POLL_NEXT_CHANNEL,
+	POLL_NEXT_END,
+	POLL_CLIENTS,
+	POLL_COUNT = POLL_CLIENTS + ORDERS_CLIENTS_MAX,
+};
+
+static void fill_poll(const struct keeper *keeper, struct pollfd fds[POLL_COUNT])
+{
+	const struct succession *succession = &keeper->succession;
+
+	for (int index = 0; index < POLL_COUNT; index++)
+		fds[index] = (struct pollfd){.fd = -1, .events = POLLIN};
+	fds[POLL_SIGNALS].fd = keeper->signal_fd;
+	fds[POLL_CONTROL].fd = keeper->control_fd;
+	fds[POLL_CURRENT_CHANNEL].fd = succession->current.channel;
+	fds[POLL_CURRENT_END].fd = succession->current.pidfd;
+	fds[POLL_NEXT_CHANNEL].fd = succession->next.channel;
+	fds[POLL_NEXT_END].fd = succession->next.pidfd;
+	for (unsigned client = 0; client < ORDERS_CLIENTS_MAX; client++)
+		if (keeper->orders.clients[client].pid != 0)
+			fds[POLL_CLIENTS + client].fd = keeper->orders.clients[client].channel;
+}
+
+static int time_left(const struct keeper *keeper)
+{
+	const struct succession *succession = &keeper->succession;
+	int64_t now = clock_milliseconds();
+	int64_t until = INT64_MAX;
+
+	if (succession->deadline != 0)
+		until = succession->deadline;
+	if (succession->outage != 0 && succession->outage + OUTAGE_MILLISECONDS < until)
+		until = succession->outage + OUTAGE_MILLISECONDS;
+	if (keeper->orders.busy && keeper->upgrade < 0 && keeper->orders.deadline < until)
+		until = keeper->orders.deadline;
+	if (until == INT64_MAX)
+		return -1;
+	return until <= now ? 0 : (int)(until - now);
+}
+
+/* The worker does not finish what it was told: its control thread hangs, in a plugin perhaps. */
+static void end_late_order(struct keeper *keeper)
+{
+	struct worker_process *current = &keeper->succession.current;
+
+	if (!keeper->orders.busy || keeper->upgrade >= 0 ||
+	    clock_milliseconds() < keeper->orders.deadline)
+		return;
+	log_error("worker %d hangs over an order; it is replaced", (int)current->pid);
+	orders_finish(&keeper->orders, -ETIMEDOUT, "the worker hung over it and was replaced");
+	worker_process_kill(current);
+}
+
+static enum step take_worker(struct keeper *keeper, struct worker_process *process,
+			     const struct pollfd *channel, const struct pollfd *end)
+{
+	enum step step = STEP_ON;
+
+	/* What happened before may have put another one in its place. */
+	if (channel->revents && process->channel == channel->fd)
+		step = take_message(keeper, process);
+	if (step == STEP_ON && end->revents && process->pidfd == end->fd)
+		step = take_end(keeper, process);
+	return step;
+}
+
+static enum step wait_step(struct keeper *keeper)
+{
+	struct succession *succession = &keeper->succession;
+	struct pollfd fds[POLL_COUNT];
+	enum step step;
+
+	fill_poll(keeper, fds);
+	if (poll(fds, POLL_COUNT, time_left(keeper)) < 0)
 		return errno == EINTR ? STEP_ON : STEP_FAIL;
-	/* Messages first: a worker may have said why it dies. */
-	if (fds[1].revents)
-		return take_message(keeper);
-	return take_signal(keeper);
+	step = take_worker(keeper, &succession->current, &fds[POLL_CURRENT_CHANNEL],
+			   &fds[POLL_CURRENT_END]);
+	if (step == STEP_ON)
+		step = take_worker(keeper, &succession->next, &fds[POLL_NEXT_CHANNEL],
+				   &fds[POLL_NEXT_END]);
+	if (step == STEP_ON)
+		step = take_event(keeper, succession_timeout(succession));
+	if (step == STEP_ON && fds[POLL_SIGNALS].revents)
+		step = take_signal(keeper);
+	for (int client = 0; client < (int)ORDERS_CLIENTS_MAX && step == STEP_ON; client++)
+		if (fds[POLL_CLIENTS + client].revents)
+			take_client_message(keeper, client);
+	if (step == STEP_ON && fds[POLL_CONTROL].revents)
+		accept_client(keeper);
+	end_late_order(keeper);
+	reap_strangers(keeper);
+	return step == STEP_ON ? obey_waiting(keeper) : step;
 }
 
-/* ---- start and end ---- */
+/* ---- the end ---- */
 
-static int open_fuse(struct keeper *keeper)
+/* For the next start, which the service manager gives the mount to. */
+static void leave(struct keeper *keeper)
 {
-	keeper->fuse_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	if (keeper->fuse_fd >= 0)
-		return 0;
-	if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
-		log_error("/dev/fuse is not there: %s; run modprobe fuse", strerror(errno));
-	else
-		log_error("/dev/fuse cannot be opened: %s; in a container the device must be"
-			  " allowed (c 10:229 rwm)",
-			  strerror(errno));
-	return -errno;
-}
+	struct worker_process *current = &keeper->succession.current;
+	int64_t deadline = clock_milliseconds() + LEAVE_MILLISECONDS;
 
-static int take_lock(struct keeper *keeper)
-{
-	const char *directory = keeper->options->runtime_directory;
-	char path[PATH_MAX];
-	int result;
+	supervisor_stopping();
+	if (current->channel < 0 ||
+	    channel_send(current->channel, MESSAGE_YIELD, NULL, NULL, -1) != 0)
+		return;
+	for (;;) {
+		int64_t left = deadline - clock_milliseconds();
+		struct pollfd poll_fd = {.fd = current->channel, .events = POLLIN};
+		struct message message;
+		int fd;
 
-	if (mkdir(directory, 0755) != 0 && errno != EEXIST) {
-		result = -errno;
-		log_error("the runtime directory %s: %s", directory, strerror(-result));
-		return result;
+		if (left <= 0 || poll(&poll_fd, 1, (int)left) <= 0 ||
+		    channel_receive(current->channel, &message, &fd) != 0)
+			return;
+		if (!take_inheritance(keeper, &message, fd) && fd >= 0)
+			close(fd);
+		if (message.kind == MESSAGE_YIELDED)
+			return;
 	}
-	if (snprintf(path, sizeof(path), "%s/lxcfs.lock", directory) >= (int)sizeof(path)) {
-		log_error("the name of the runtime directory %s is too long", directory);
-		return -ENAMETOOLONG;
+}
+
+static enum step look_at_mount(const struct keeper *keeper)
+{
+	const char *mountpoint = keeper->options->mountpoint;
+
+	if (mountpoint_is_dead(mountpoint)) {
+		log_error("the connection of %s was aborted; the mount is ended", mountpoint);
+		return STEP_FAIL;
 	}
-	keeper->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (keeper->lock_fd >= 0 && flock(keeper->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	result = -errno;
-	if (result == -EWOULDBLOCK)
-		log_error("another lxcfs runs with the runtime directory %s; choose another"
-			  " --runtime-dir for a second one",
-			  directory);
-	else
-		log_error("the lock %s: %s", path, strerror(-result));
-	return result;
+	log_notice("%s was unmounted", mountpoint);
+	return STEP_GONE;
 }
 
-static int name_pidfile(struct keeper *keeper)
-{
-	int length;
-
-	if (keeper->options->pidfile)
-		length = snprintf(keeper->pidfile, sizeof(keeper->pidfile), "%s",
-				  keeper->options->pidfile);
-	else
-		length = snprintf(keeper->pidfile, sizeof(keeper->pidfile), "%s/lxcfs.pid",
-				  keeper->options->runtime_directory);
-	if (length < (int)sizeof(keeper->pidfile))
-		return 0;
-	log_error("the name of the pidfile is too long");
-	return -ENAMETOOLONG;
-}
-
-static int write_pidfile(const struct keeper *keeper)
-{
-	auto_close int fd =
-		open(keeper->pidfile, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-
-	if (fd >= 0 && dprintf(fd, "%d\n", (int)getpid()) > 0)
-		return 0;
-	log_error("the pidfile %s: %s", keeper->pidfile, strerror(errno));
-	return -errno;
-}
-
-static int open_signals(struct keeper *keeper)
-{
-	sigset_t signals;
-
-	/* Who started this may have ignored it, and the kernel would not tell of dead workers. */
-	signal(SIGCHLD, SIG_DFL);
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGCHLD);
-	sigaddset(&signals, SIGUSR1);
-	sigaddset(&signals, SIGUSR2);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	keeper->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	return keeper->signal_fd < 0 ? -errno : 0;
-}
-
-static int create_state(struct keeper *keeper)
-{
-	int result = state_create(&keeper->state);
-
-	if (result != 0)
-		log_error("the memory that outlives workers cannot be made: %s", strerror(-result));
-	return result;
-}
-
-/* Everything that can be wrong with the place, before anything is done. */
-static int prepare(struct keeper *keeper)
-{
-	int result;
-
-	if (geteuid() != 0) {
-		log_error("lxcfs mounts and reads every container's cgroup: start it as root");
-		return -EPERM;
-	}
-	result = open_fuse(keeper);
-	if (result == 0)
-		result = take_lock(keeper);
-	if (result == 0)
-		result = mountpoint_prepare(keeper->options->mountpoint);
-	if (result == 0)
-		result = name_pidfile(keeper);
-	if (result == 0)
-		result = create_state(keeper);
-	if (result == 0)
-		result = open_signals(keeper);
-	return result;
-}
-
-/* The first worker must be able to serve before anything is mounted. */
-static int bring_up(struct keeper *keeper)
-{
-	int result = start_worker(keeper);
-
-	if (result != 0)
-		log_error("the worker cannot be started: %s", strerror(-result));
-	while (result == 0 && !keeper->ready)
-		if (wait_step(keeper, READY_MILLISECONDS) != STEP_ON)
-			return -EIO;
-	if (result == 0)
-		result = mountpoint_mount(keeper->options->mountpoint, keeper->fuse_fd,
-					  keeper->options->fuse_options);
-	if (result != 0)
-		return result;
-	keeper->mounted = true;
-	result = channel_send(keeper->channel, MESSAGE_SERVE, NULL, NULL, -1);
-	if (result == 0)
-		result = write_pidfile(keeper);
-	return result;
-}
-
-static void take_down(struct keeper *keeper)
-{
-	if (keeper->mounted)
-		mountpoint_unmount(keeper->options->mountpoint);
-	end_worker(keeper);
-	if (keeper->mounted)
-		unlink(keeper->pidfile);
-}
-
-int keeper_main(const struct options *options, char **argv)
+int keeper_main(const struct options *options, char **argv, bool adopts)
 {
 	static struct keeper keeper;
 	enum step step = STEP_ON;
 
-	keeper = (struct keeper){.options = options,
-				 .argv = argv,
-				 .lock_fd = -1,
-				 .fuse_fd = -1,
-				 .signal_fd = -1,
-				 .channel = -1,
-				 .config_fd = -1};
-	if (prepare(&keeper) != 0)
-		return EXIT_FAILURE;
-	if (bring_up(&keeper) != 0) {
-		take_down(&keeper);
-		return EXIT_FAILURE;
-	}
-	log_notice("%s serves %s", PACKAGE_STRING, options->mountpoint);
-	while (step == STEP_ON)
-		step = wait_step(&keeper, keeper.serving ? -1 : READY_MILLISECONDS);
-	if (step == STEP_GONE && mountpoint_is_dead(options->mountpoint)) {
-		log_error("the connection of %s was aborted; the mount is ended",
-			  options->mountpoint);
+	if (startup(&keeper, options, argv, adopts) != 0)
 		step = STEP_FAIL;
-	} else if (step == STEP_GONE) {
-		log_notice("%s was unmounted", options->mountpoint);
-		keeper.mounted = false;
-		unlink(keeper.pidfile);
-	}
-	take_down(&keeper);
+	while (step == STEP_ON)
+		step = wait_step(&keeper);
+	if (step == STEP_GONE)
+		step = look_at_mount(&keeper);
+	if (step == STEP_LEAVE)
+		leave(&keeper);
+	startup_undo(&keeper, step != STEP_LEAVE, step != STEP_LEAVE && step != STEP_GONE);
 	return step == STEP_FAIL ? EXIT_FAILURE : EXIT_SUCCESS;
 }

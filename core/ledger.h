@@ -32,6 +32,11 @@
 
 /* Charges after which a plugin is quarantined. */
 #define LEDGER_CHARGES_MAX 2u
+/*
+ * In place of a group, where no reader is known: lookups, attributes, links, handles that are closed.
+ * Charged and quarantined by itself, so that nobody can end others' reads by these.
+ */
+#define LEDGER_NO_READER UINT64_MAX
 /* Outermost containers that a plugin is quarantined for, after which it is so for all. */
 #define LEDGER_CONTAINERS_MAX 2u
 
@@ -55,7 +60,7 @@ struct ledger_plugin {
 struct ledger_fault {
 	_Atomic uint32_t row; /* of the plugin, + 1; 0: free */
 	_Atomic uint32_t charges;
-	_Atomic uint64_t group; /* struct container.group */
+	_Atomic uint64_t group; /* struct container.group, or LEDGER_NO_READER */
 	uint64_t last;          /* CLOCK_REALTIME seconds */
 	uint32_t signal;        /* of the last one */
 	uint32_t reserved;
@@ -113,9 +118,12 @@ void ledger_mark(struct ledger *ledger, enum ledger_thread thread, int signal_nu
 
 /*
  * A worker has died (`status` as of waitpid(2)), or is as good as dead: charge those that were marked in
- * the journal and here, or list it with what ran.  Call it before a successor looks at the journal.
+ * the journal and here, or list it with what ran.  Call it once for each worker, before a successor
+ * looks at the journal.
  */
 void ledger_record_death(struct ledger *ledger, const struct journal *journal, int status);
+/* One has died that did not serve while another one does: what hit it is nobody's fault that serves. */
+void ledger_forget_death(struct ledger *ledger);
 
 /* ---- those who look ---- */
 

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The program: a keeper, a worker, a self-test, or `lxcfs render`. */
+/* The program: a keeper, a worker, a self-test, a control process, or `lxcfs render`. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "adoption.h"
 #include "cleanup.h"
 #include "config.h"
+#include "control.h"
 #include "keeper.h"
 #include "log.h"
 #include "options.h"
+#include "program.h"
 #include "render.h"
 #include "selftest.h"
 #include "worker.h"
@@ -27,7 +30,9 @@ static int check_config(const struct options *options)
 	return result;
 }
 
-static int run_daemon(int argc, char **argv, int is_worker)
+enum role { ROLE_START, ROLE_KEEPER, ROLE_WORKER };
+
+static int run_daemon(int argc, char **argv, enum role role)
 {
 	struct options options;
 	enum options_result parsed = options_parse(argc, argv, &options);
@@ -35,13 +40,20 @@ static int run_daemon(int argc, char **argv, int is_worker)
 
 	if (parsed == OPTIONS_RUN) {
 		log_open(LOG_TARGET_AUTO, options.debug ? LXCFS_LOG_DEBUG : LXCFS_LOG_INFO);
-		if (is_worker)
-			status = worker_main(&options);
-		else if (check_config(&options) == 0)
-			status = keeper_main(&options, argv);
+		if (role == ROLE_WORKER)
+			status = worker_main(&options, argv);
+		else if (role == ROLE_KEEPER || check_config(&options) == 0)
+			status = keeper_main(&options, argv, role == ROLE_KEEPER);
 	}
 	options_free(&options);
 	return parsed == OPTIONS_DONE ? EXIT_SUCCESS : status;
+}
+
+/* Behind the argument that tells the role lies the command line of the daemon. */
+static int run_role(int argc, char **argv, enum role role)
+{
+	argv[1] = argv[0];
+	return run_daemon(argc - 1, argv + 1, role);
 }
 
 /* Else the first descriptors that are opened would get what is printed and logged. */
@@ -64,10 +76,12 @@ int main(int argc, char **argv)
 		return render_main(argc - 1, argv + 1);
 	if (strcmp(first, SELFTEST_ARGUMENT) == 0)
 		return selftest_main(argc - 2, argv + 2);
-	if (strcmp(first, WORKER_ARGUMENT) == 0) {
-		/* The keeper's own command line follows. */
-		argv[1] = argv[0];
-		return run_daemon(argc - 1, argv + 1, 1);
-	}
-	return run_daemon(argc, argv, 0);
+	if (strcmp(first, CONTROL_ARGUMENT) == 0)
+		return control_main();
+	program_set_name();
+	if (strcmp(first, WORKER_ARGUMENT) == 0)
+		return run_role(argc, argv, ROLE_WORKER);
+	if (strcmp(first, KEEPER_ARGUMENT) == 0)
+		return run_role(argc, argv, ROLE_KEEPER);
+	return run_daemon(argc, argv, ROLE_START);
 }

@@ -20,9 +20,9 @@ struct nodes_header {
 
 struct node_record {
 	uint64_t parent;
-	uint32_t size; /* of the record, a multiple of 8 */
-	uint32_t reserved;
-	char name[]; /* NUL-terminated */
+	uint32_t size;         /* of the record, a multiple of 8 */
+	_Atomic uint32_t type; /* 0: not known */
+	char name[];           /* NUL-terminated */
 };
 
 struct nodes {
@@ -203,6 +203,7 @@ static int append_record(struct nodes *nodes, uint64_t parent, const char *name)
 	}
 	record->parent = parent;
 	record->size = (uint32_t)size;
+	atomic_store(&record->type, 0);
 	memcpy(record->name, name, name_bytes);
 	if (enter(nodes, used) != 0)
 		return -ENOMEM;
@@ -241,6 +242,44 @@ int nodes_get(struct nodes *nodes, uint64_t parent, const char *name, uint64_t *
 	}
 	pthread_rwlock_unlock(&nodes->lock);
 	return result;
+}
+
+int nodes_look(struct nodes *nodes, uint64_t parent, const char *name, uint64_t *id)
+{
+	bool found;
+
+	pthread_rwlock_rdlock(&nodes->lock);
+	found = find_locked(nodes, parent, name, id);
+	pthread_rwlock_unlock(&nodes->lock);
+	return found ? 0 : -ENOENT;
+}
+
+/* The types are atomic: the lock is for the index. */
+static uint32_t exchange_type(struct nodes *nodes, uint64_t id, uint32_t type)
+{
+	uint64_t index = id - NODE_ID_TABLE;
+	uint32_t before = 0;
+
+	pthread_rwlock_rdlock(&nodes->lock);
+	if (id & NODE_ID_TABLE && index < nodes->count) {
+		_Atomic uint32_t *place = &record_at(nodes, index)->type;
+
+		before = atomic_load(place);
+		if (type != 0 && type != before)
+			atomic_store(place, type);
+	}
+	pthread_rwlock_unlock(&nodes->lock);
+	return before;
+}
+
+void nodes_note_type(struct nodes *nodes, uint64_t id, uint32_t type)
+{
+	exchange_type(nodes, id, type);
+}
+
+uint32_t nodes_type(struct nodes *nodes, uint64_t id)
+{
+	return exchange_type(nodes, id, 0);
 }
 
 int nodes_find(struct nodes *nodes, uint64_t id, uint64_t *parent, const char **name)

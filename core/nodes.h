@@ -33,6 +33,14 @@ void nodes_free(struct nodes *nodes);
  * need be.  -ENOSPC: the table is full.  Any thread.
  */
 int nodes_get(struct nodes *nodes, uint64_t parent, const char *name, uint64_t *id);
+/* The id that it has already; -ENOENT.  Any thread. */
+int nodes_look(struct nodes *nodes, uint64_t parent, const char *name, uint64_t *id);
+/*
+ * What a node of the table is (S_IFREG, S_IFDIR, S_IFLNK), as its plugin said last; 0: not known.  The
+ * kernel gives up a node whose type changes, so it is needed when no plugin can be asked.  Any thread.
+ */
+void nodes_note_type(struct nodes *nodes, uint64_t id, uint32_t type);
+uint32_t nodes_type(struct nodes *nodes, uint64_t id);
 /* Parent and name of an id of the table; the name is valid as long as the table.  -ENOENT.  Any thread. */
 int nodes_find(struct nodes *nodes, uint64_t id, uint64_t *parent, const char **name);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "content.h"
+#include "fault.h"
 #include "log.h"
 #include "reading.h"
 #include "server.h"
@@ -96,8 +97,9 @@ static void operation_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_fil
 
 static bool is_writable(const struct target *target)
 {
+	/* Whether it was cannot be told while no plugin serves it: the write fails then, not the open. */
 	if (!target->node->generation)
-		return false;
+		return true;
 	return target->node->kind == NODE_SUBTREE ? target->node->subtree->write != NULL
 						  : target->node->file->write != NULL;
 }
@@ -124,6 +126,8 @@ static int set_attributes(struct server_thread *thread, const struct target *tar
 	result = content_begin(thread, target, asker, 0);
 	if (result != 0)
 		return result;
+	if (fault_is_quarantined(thread, target->node->generation))
+		return -EIO;
 	generation_enter(target->node->generation);
 	result = target->node->subtree->setattr(&thread->request.shown, &attributes);
 	generation_leave(target->node->generation);
@@ -162,7 +166,7 @@ static void operation_readlink(fuse_req_t request, fuse_ino_t id)
 	if (!thread)
 		return;
 	generation = target.node->generation;
-	if (target.node->kind == NODE_SUBTREE && !generation) {
+	if (target.node->kind == NODE_SUBTREE && !target_has_plugin(thread, &target)) {
 		output_reset(&thread->output, NULL);
 		result = target_host_link(thread, &target, &thread->output);
 	} else if (target.node->kind == NODE_SUBTREE && target.node->subtree->readlink) {
@@ -236,6 +240,8 @@ static void release_plugin_handle(struct server_thread *thread, const struct tar
 	if (target->node->kind != NODE_FILE || !generation || !target->node->file->release)
 		return;
 	content_begin_anonymous(thread, target, handle);
+	if (fault_is_quarantined(thread, generation))
+		return;
 	generation_enter(generation);
 	target->node->file->release(&thread->request.shown);
 	generation_leave(generation);
@@ -262,6 +268,8 @@ static int write_whole(struct server_thread *thread, const struct target *target
 	char text[WRITE_MAX + 1];
 	int result;
 
+	if (fault_is_quarantined(thread, generation))
+		return -EIO;
 	memcpy(text, data, size);
 	text[size] = '\0';
 	generation_enter(generation);
@@ -288,6 +296,8 @@ static void operation_write(fuse_req_t request, fuse_ino_t id, const char *data,
 		result = -E2BIG;
 	else if (!is_writable(&target))
 		result = -EACCES;
+	else if (!target.node->generation)
+		result = -EIO;
 	else
 		result = content_begin(thread, &target, &asker, info->fh);
 	if (result == 0)
@@ -326,6 +336,8 @@ static int poll_plugin(struct server_thread *thread, const struct target *target
 	/* First remember, then look: what happens in between wakes the poller once too often. */
 	if (result == 0)
 		result = remember_poll(thread, handle);
+	if (result == 0 && fault_is_quarantined(thread, generation))
+		result = -EIO;
 	if (result != 0)
 		return result;
 	generation_enter(generation);

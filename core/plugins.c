@@ -3,17 +3,42 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "fault.h"
 #include "log.h"
 #include "polls.h"
 #include "selftest.h"
 #include "session.h"
+
+/* Log a line, and tell whoever gave the order. */
+static void tell(const struct plugins *plugins, uint32_t level, const char *format, ...)
+	LXCFS_PRINTF(3, 4);
+
+static void tell(const struct plugins *plugins, uint32_t level, const char *format, ...)
+{
+	auto_free char *line = NULL;
+	va_list list;
+	int length;
+
+	va_start(list, format);
+	length = vasprintf(&line, format, list);
+	va_end(list);
+	if (length < 0) {
+		line = NULL;
+		return;
+	}
+	log_write(NULL, level, "%s", line);
+	if (plugins->channel >= 0)
+		channel_report(plugins->channel, MESSAGE_LINE, 0, line);
+}
 
 /* ---- one plugin ---- */
 
@@ -27,6 +52,21 @@ static int find_file(const struct config *config, const char *name, char path[PA
 			return 0;
 	}
 	return -ENOENT;
+}
+
+/* Who crashes in here is charged, if it was ever served: then the ledger knows it. */
+static int bring_up(const struct plugins *plugins, struct image *image, const char *path,
+		    const struct config_plugin *section, uint64_t number,
+		    struct generation **generation, char **reason)
+{
+	struct server *server = plugins->server;
+	int result;
+
+	fault_enter_plugin(ledger_find(&server->ledger, section->name));
+	result =
+		generation_new(image, path, section, &server->services, number, generation, reason);
+	fault_leave_plugin();
+	return result;
 }
 
 static int load_file(const struct plugins *plugins, const struct config_plugin *section,
@@ -45,17 +85,16 @@ static int load_file(const struct plugins *plugins, const struct config_plugin *
 			return result;
 		}
 	}
-	return generation_new(&image, path, section, &plugins->server->services, number, generation,
-			      reason);
+	return bring_up(plugins, &image, path, section, number, generation, reason);
 }
 
-static void log_loaded(const struct generation *generation)
+static void tell_loaded(const struct plugins *plugins, const struct generation *generation)
 {
-	log_notice("plugin %s: generation %llu, version %s, build id %s, loaded from %s",
-		   generation->name, (unsigned long long)generation->number,
-		   generation->plugin.release ? generation->plugin.release : "?",
-		   generation->image.build_id[0] ? generation->image.build_id : "none",
-		   generation->path);
+	tell(plugins, LXCFS_LOG_NOTICE,
+	     "plugin %s: generation %llu, version %s, build id %s, loaded from %s",
+	     generation->name, (unsigned long long)generation->number,
+	     generation->plugin.release ? generation->plugin.release : "?",
+	     generation->image.build_id[0] ? generation->image.build_id : "none", generation->path);
 }
 
 /* Find and load a plugin of the configuration; what fails is logged. */
@@ -69,16 +108,17 @@ static int load_named(const struct plugins *plugins, const struct config *config
 	*reason = NULL;
 	*generation = NULL;
 	if (result != 0) {
-		log_error("plugin %s: no directory of plugin-directories has %s.so", section->name,
-			  section->name);
+		tell(plugins, LXCFS_LOG_ERROR,
+		     "plugin %s: no directory of plugin-directories has %s.so", section->name,
+		     section->name);
 		return result;
 	}
 	result = load_file(plugins, section, path, number, generation, reason);
 	if (result == 0)
-		log_loaded(*generation);
+		tell_loaded(plugins, *generation);
 	else
-		log_error("plugin %s: %s is refused: %s", section->name, path,
-			  *reason ? *reason : strerror(-result));
+		tell(plugins, LXCFS_LOG_ERROR, "plugin %s: %s is refused: %s", section->name, path,
+		     *reason ? *reason : strerror(-result));
 	return result;
 }
 
@@ -107,6 +147,34 @@ static void tell_config(const struct plugins *plugins, const struct config *conf
 }
 
 /* ---- publishing ---- */
+
+/* Its row in the ledger; what replaced another one begins with a clean one. */
+static void note_served(const struct plugins *plugins, struct generation *generation)
+{
+	struct ledger_plugin row = {.generation = generation->number,
+				    .loaded = (uint64_t)time(NULL)};
+
+	snprintf(row.name, sizeof(row.name), "%s", generation->name);
+	snprintf(row.path, sizeof(row.path), "%s", generation->path);
+	snprintf(row.release, sizeof(row.release), "%s",
+		 generation->plugin.release ? generation->plugin.release : "");
+	snprintf(row.build_id, sizeof(row.build_id), "%.*s", STATE_BUILD_MAX - 1,
+		 generation->image.build_id);
+	generation->row = ledger_serve(&plugins->server->ledger, &row, !generation->inherited);
+}
+
+static void note_all_served(const struct plugins *plugins, const struct catalog *before,
+			    const struct catalog *after)
+{
+	for (size_t index = 0; index < after->count; index++)
+		if (!before || catalog_find(before, after->generations[index]->name) !=
+				       after->generations[index])
+			note_served(plugins, after->generations[index]);
+	for (size_t index = 0; before && index < before->count; index++)
+		if (!catalog_find(after, before->generations[index]->name))
+			ledger_drop(&plugins->server->ledger, before->generations[index]->name);
+	catalog_note_served(after, plugins->server->nodes);
+}
 
 static void release_catalog(void *catalog)
 {
@@ -169,14 +237,9 @@ static int publish_generations(struct plugins *plugins, struct config *config,
 		catalog_free(catalog);
 		return -EEXIST;
 	}
-	if (result == 0 && before && plugins->server->nodes) {
-		/* What goes away keeps its node: note it, and build again with it. */
-		catalog_note_absent(before, catalog, plugins->server->nodes);
-		catalog_free(catalog);
-		result = catalog_new(config, generations, count, plugins->server->nodes, &catalog);
-	}
 	if (result != 0)
 		return result;
+	note_all_served(plugins, before, catalog);
 	publish(plugins, catalog);
 	/* The retired catalog is there at least until this thread reclaims. */
 	if (before && plugins->server->session)
@@ -190,87 +253,167 @@ static void put_all(struct generation **generations, size_t count)
 		generation_put(generations[index]);
 }
 
-/* ---- commands ---- */
+/* ---- the first catalog of a worker ---- */
 
-int plugins_load(struct plugins *plugins, struct config *config, char **reason)
+/* Generations are counted over the lives of workers. */
+static uint64_t last_number(const struct plugins *plugins, const char *name)
 {
-	auto_free struct generation **generations =
-		calloc(config->plugin_count + 1, sizeof(struct generation *));
-	size_t loaded = 0;
-	int result = generations ? 0 : -ENOMEM;
+	const struct ledger *ledger = &plugins->server->ledger;
+	struct ledger_plugin plugin;
+	int row = ledger_find(ledger, name);
+
+	return row >= 0 && ledger_plugin_get(ledger, (unsigned)row, &plugin) == 0
+		       ? plugin.generation
+		       : 0;
+}
+
+static bool is_banned(const struct plugins *plugins, const char *name)
+{
+	const struct ledger *ledger = &plugins->server->ledger;
+	int row = ledger_find(ledger, name);
+
+	return row >= 0 && ledger_is_banned(ledger, (unsigned)row);
+}
+
+/* What served, from the keeper's copy. */
+static int load_inherited(const struct plugins *plugins, const struct config *config,
+			  const struct config_plugin *section, struct inherited_image *kept,
+			  struct generation **generation)
+{
+	auto_free char *reason = NULL;
+	char path[PATH_MAX];
+	struct image image;
+	int result = image_adopt(take_fd(&kept->memfd), &image, &reason);
+
+	snprintf(path, sizeof(path), "%s", kept->path);
+	if (path[0] == '\0' && find_file(config, section->name, path) != 0)
+		snprintf(path, sizeof(path), "%s.so", section->name);
+	if (result == 0)
+		result = bring_up(plugins, &image, path, section,
+				  last_number(plugins, section->name), generation, &reason);
+	if (result == 0)
+		(*generation)->inherited = true;
+	else
+		log_error("plugin %s: its kept copy cannot be loaded: %s", section->name,
+			  reason ? reason : strerror(-result));
+	return result;
+}
+
+static bool differs_on_disk(const struct config *config, const struct config_plugin *section,
+			    const struct inherited_image *kept)
+{
+	const struct image image = {.memfd = kept->memfd};
+	char path[PATH_MAX];
+
+	return find_file(config, section->name, path) == 0 && !image_is_current(&image, path);
+}
+
+/* NULL in *generation: this plugin is not served.  -EINVAL only when there is nothing to fall back to. */
+static int prepare_one(struct plugins *plugins, struct config *config,
+		       const struct config_plugin *section, struct inherited_image *kept,
+		       enum start_mode mode, struct generation **generation, char **reason)
+{
+	uint64_t number = last_number(plugins, section->name) + 1;
 
 	*reason = NULL;
+	if (mode == START_RESCUE)
+		return 0;
+	if (mode == START_UPGRADE && kept && differs_on_disk(config, section, kept) &&
+	    load_named(plugins, config, section, number, generation, reason) == 0)
+		return 0;
+	if (is_banned(plugins, section->name)) {
+		log_warning("plugin %s is quarantined: its files answer by on-fault until it is"
+			    " replaced or reloaded",
+			    section->name);
+		return 0;
+	}
+	free(take_pointer(*reason));
+	if (kept && load_inherited(plugins, config, section, kept, generation) == 0)
+		return 0;
+	return load_named(plugins, config, section, number, generation, reason);
+}
+
+static void forget_prepared(struct plugins *plugins)
+{
+	put_all(plugins->prepared, plugins->prepared_config->plugin_count);
+	free(take_pointer(plugins->prepared));
+	config_put(take_pointer(plugins->prepared_config));
+}
+
+int plugins_prepare(struct plugins *plugins, struct config *config, struct inheritance *inheritance,
+		    enum start_mode mode, char **reason)
+{
+	bool is_first = inheritance->config_fd < 0 && mode == START_RESUME;
+	size_t loaded = 0;
+	int result = 0;
+
+	*reason = NULL;
+	plugins->prepared_config = config_get(config);
+	plugins->prepared = calloc(config->plugin_count + 1, sizeof(struct generation *));
+	if (!plugins->prepared)
+		return -ENOMEM;
 	for (size_t index = 0; index < config->plugin_count && result == 0; index++) {
+		const struct config_plugin *section = &config->plugins[index];
 		auto_free char *complaint = NULL;
 
-		result = load_named(plugins, config, &config->plugins[index], 1,
-				    &generations[index], &complaint);
+		result = prepare_one(plugins, config, section,
+				     inheritance_find(inheritance, section->name), mode,
+				     &plugins->prepared[index], &complaint);
 		loaded += result == 0;
-		if (result == -EINVAL)
+		if (result == -EINVAL && is_first)
 			*reason = take_pointer(complaint);
 		else
 			result = 0;
 	}
-	if (result == 0 && loaded == 0)
+	if (result == 0 && is_first && loaded == 0)
 		result = -ENOENT;
-	if (result == 0)
-		result = publish_generations(plugins, config, generations, config->plugin_count);
+	if (result != 0)
+		forget_prepared(plugins);
+	return result;
+}
+
+int plugins_begin(struct plugins *plugins)
+{
+	struct config *config = plugins->prepared_config;
+	int result = publish_generations(plugins, config, plugins->prepared, config->plugin_count);
+
 	if (result == 0)
 		tell_config(plugins, config);
-	if (generations)
-		put_all(generations, config->plugin_count);
+	forget_prepared(plugins);
 	return result;
 }
 
-static struct plugins_image *find_image(struct plugins_image *images, const char *name)
+void plugins_bequeath(const struct plugins *plugins)
 {
-	while (images && strcmp(images->name, name) != 0)
-		images = images->next;
-	return images;
+	const struct catalog *catalog = atomic_load(&plugins->server->catalog);
+
+	tell_config(plugins, catalog->config);
+	for (size_t index = 0; index < catalog->count; index++)
+		tell_served(plugins, catalog->generations[index]);
 }
 
-/* What served is loaded again from the keeper's copy; from disk only if that fails. */
-static void resume_one(struct plugins *plugins, const struct config *config,
-		       const struct config_plugin *section, struct plugins_image *kept,
-		       struct generation **generation)
-{
-	auto_free char *reason = NULL;
-	auto_free char *complaint = NULL;
-	struct image image;
-	int result = -ENOENT;
+/* ---- orders ---- */
 
-	if (kept)
-		result = image_adopt(kept->memfd, &image, &reason);
-	if (result == 0) {
-		kept->memfd = -1;
-		result = generation_new(&image, kept->path, section, &plugins->server->services, 1,
-					generation, &reason);
-	}
-	if (result == 0)
-		return;
-	if (kept)
-		log_error("plugin %s: its kept copy cannot be loaded: %s", section->name,
-			  reason ? reason : strerror(-result));
-	load_named(plugins, config, section, 1, generation, &complaint);
+/* Whether `names` ("a b c") has this one. */
+static bool has_name(const char *names, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (const char *place = names; (place = strstr(place, name)); place += length)
+		if ((place == names || place[-1] == ' ') &&
+		    (place[length] == ' ' || place[length] == '\0'))
+			return true;
+	return false;
 }
 
-int plugins_resume(struct plugins *plugins, struct config *config, struct plugins_image *images)
+static bool is_quarantined(const struct plugins *plugins, const char *name)
 {
-	auto_free struct generation **generations =
-		calloc(config->plugin_count + 1, sizeof(struct generation *));
-	int result;
+	const struct ledger *ledger = &plugins->server->ledger;
+	struct ledger_plugin plugin;
+	int row = ledger_find(ledger, name);
 
-	if (!generations)
-		return -ENOMEM;
-	for (size_t index = 0; index < config->plugin_count; index++) {
-		const struct config_plugin *section = &config->plugins[index];
-
-		resume_one(plugins, config, section, find_image(images, section->name),
-			   &generations[index]);
-	}
-	result = publish_generations(plugins, config, generations, config->plugin_count);
-	put_all(generations, config->plugin_count);
-	return result;
+	return row >= 0 && ledger_plugin_get(ledger, (unsigned)row, &plugin) == 0 &&
+	       (plugin.quarantined || plugin.containers != 0);
 }
 
 /* The generation to go on with: a new one if the file changed and is good, else the old one. */
@@ -288,7 +431,8 @@ static struct generation *renew(struct plugins *plugins, const struct config *co
 	if (old && !always && find_file(config, section->name, path) == 0 &&
 	    strcmp(path, old->path) == 0 && image_is_current(&old->image, path))
 		return generation_get(old);
-	result = load_named(plugins, config, section, old ? old->number + 1 : 1, &new, reason);
+	result = load_named(plugins, config, section, last_number(plugins, section->name) + 1, &new,
+			    reason);
 	if (result == 0)
 		return new;
 	if (result == -EINVAL)
@@ -298,42 +442,85 @@ static struct generation *renew(struct plugins *plugins, const struct config *co
 	return old ? generation_get(old) : NULL;
 }
 
-int plugins_reload(struct plugins *plugins)
+/* The serving generations, with another one in one place.  The caller puts and frees them. */
+static struct generation **with_renewed(struct plugins *plugins, const struct config *config,
+					size_t place, bool always, int *refused)
 {
 	const struct catalog *catalog = atomic_load(&plugins->server->catalog);
-	struct config *config = catalog->config;
+	struct generation **generations =
+		calloc(config->plugin_count + 1, sizeof(struct generation *));
+	auto_free char *reason = NULL;
+
+	for (size_t index = 0; generations && index < config->plugin_count; index++) {
+		struct generation *serving = catalog_find(catalog, config->plugins[index].name);
+
+		if (index != place && serving)
+			generations[index] = generation_get(serving);
+	}
+	if (generations)
+		generations[place] =
+			renew(plugins, config, &config->plugins[place], always, refused, &reason);
+	return generations;
+}
+
+static int reload_one(struct plugins *plugins, const struct config *config, size_t place,
+		      bool always)
+{
+	struct catalog *catalog = atomic_load(&plugins->server->catalog);
+	const char *name = config->plugins[place].name;
+	struct generation *old = catalog_find(catalog, name);
+	int refused = 0;
+	struct generation **generations = with_renewed(plugins, config, place, always, &refused);
+
+	if (!generations)
+		return -ENOMEM;
+	if (generations[place] && generations[place] != old)
+		refused |= publish_generations(plugins, catalog->config, generations,
+					       config->plugin_count);
+	if (refused < 0)
+		tell(plugins, LXCFS_LOG_ERROR, "plugin %s is not replaced: %s", name,
+		     strerror(-refused));
+	put_all(generations, config->plugin_count);
+	free(generations);
+	return refused;
+}
+
+static bool all_are_configured(const struct plugins *plugins, const struct config *config,
+			       const char *names)
+{
+	auto_free char *copy = strdup(names);
+	char *rest = NULL;
+
+	for (char *name = copy ? strtok_r(copy, " ", &rest) : NULL; name;
+	     name = strtok_r(NULL, " ", &rest))
+		if (!config_find_plugin(config, name)) {
+			tell(plugins, LXCFS_LOG_ERROR, "there is no plugin %s in the configuration",
+			     name);
+			return false;
+		}
+	return copy != NULL;
+}
+
+int plugins_reload(struct plugins *plugins, const char *names)
+{
+	const struct catalog *catalog = atomic_load(&plugins->server->catalog);
+	struct config *config = config_get(catalog->config);
 	int refused = 0;
 
+	if (!all_are_configured(plugins, config, names)) {
+		config_put(config);
+		return -ENOENT;
+	}
 	/* One by one: a file is as new as it can be while the next one is still being tried. */
 	for (size_t index = 0; index < config->plugin_count; index++) {
-		auto_free struct generation **generations =
-			calloc(config->plugin_count + 1, sizeof(struct generation *));
-		auto_free char *reason = NULL;
-		struct generation *old;
-		int fault = 0;
+		const char *name = config->plugins[index].name;
+		bool named = has_name(names, name);
 
-		if (!generations)
-			return -ENOMEM;
-		catalog = atomic_load(&plugins->server->catalog);
-		old = catalog_find(catalog, config->plugins[index].name);
-		for (size_t other = 0; other < config->plugin_count; other++) {
-			struct generation *serving =
-				catalog_find(catalog, config->plugins[other].name);
-
-			generations[other] =
-				serving && other != index ? generation_get(serving) : NULL;
-		}
-		generations[index] =
-			renew(plugins, config, &config->plugins[index], false, &fault, &reason);
-		if (generations[index] && generations[index] != old)
-			fault |= publish_generations(plugins, config, generations,
-						     config->plugin_count);
-		refused += fault != 0;
-		if (fault < 0)
-			log_error("plugin %s is not replaced: %s", config->plugins[index].name,
-				  strerror(-fault));
-		put_all(generations, config->plugin_count);
+		if (names[0] == '\0' || named)
+			refused += reload_one(plugins, config, index,
+					      named || is_quarantined(plugins, name)) != 0;
 	}
+	config_put(config);
 	return refused;
 }
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SECTION_VERSION 1u
+#define SECTION_VERSION 2u
 #define CELL_BYTES      1024u
 #define PLUGIN_NAME_MAX 64u
 #define CONTENT_ALIGN   16u
@@ -37,7 +37,9 @@ struct record {
 struct section_header {
 	uint32_t size;
 	uint32_t version;
-	uint64_t reserved[7];
+	/* Cells behind these were never used: a successor does not look at them, which would use memory. */
+	_Atomic uint64_t used_cells;
+	uint64_t reserved[6];
 };
 
 /* In this process: one per record. */
@@ -55,6 +57,7 @@ struct plugin_state {
 	pthread_mutex_t lock;
 	pthread_cond_t unused; /* an entry has no users any more */
 	void *private_memory;
+	struct section_header *header;
 	unsigned char *cells;
 	size_t cell_count;
 	uint64_t *taken; /* a bit for each cell: a search must not touch the cells themselves */
@@ -197,7 +200,9 @@ static bool record_is_sound(const struct plugin_state *state, const struct recor
 /* Find the records that a predecessor left. */
 static int load(struct plugin_state *state)
 {
-	for (size_t cell = 0; cell < state->cell_count;) {
+	uint64_t used = atomic_load(&state->header->used_cells);
+
+	for (size_t cell = 0; cell < state->cell_count && cell < used;) {
 		struct record *record = record_at(state, cell);
 		uint32_t kind = atomic_load(&record->state);
 
@@ -225,6 +230,7 @@ static void attach(struct plugin_state *plugin_state, void *section, size_t leng
 		header->size = sizeof(*header);
 		header->version = SECTION_VERSION;
 	}
+	plugin_state->header = header;
 	plugin_state->cells = (unsigned char *)section + CELL_BYTES;
 	plugin_state->cell_count = length / CELL_BYTES - 1;
 }
@@ -322,6 +328,8 @@ static struct record *allocate_cells(struct plugin_state *state, size_t wanted)
 			cell = search(state, 0, wanted);
 		if (cell != state->cell_count) {
 			state->search_from = cell + wanted < state->cell_count ? cell + wanted : 0;
+			if (cell + wanted > atomic_load(&state->header->used_cells))
+				atomic_store(&state->header->used_cells, cell + wanted);
 			return record_at(state, cell);
 		}
 		victim = choose_victim(state);

@@ -144,6 +144,7 @@ static int open_server(struct render *render, char **reason)
 {
 	struct server *server = &render->server;
 	struct config *config = NULL;
+	struct inheritance nothing;
 	int result = hostfs_open_recorded(render->root, &render->hostfs);
 
 	server->services.hostfs = render->hostfs;
@@ -158,13 +159,16 @@ static int open_server(struct render *render, char **reason)
 	if (result == 0)
 		result = plugin_state_open(NULL, &server->services.plugin_state);
 	if (result == 0)
-		result = timers_new(&server->services.timers);
+		result = timers_new(NULL, &server->services.timers);
 	if (result == 0)
 		result = config_load(render->config, &render->overrides, &config, reason);
 	if (result != 0)
 		return result;
 	render->plugins = (struct plugins){.server = server, .channel = -1};
-	result = plugins_load(&render->plugins, config, reason);
+	inheritance_init(&nothing);
+	result = plugins_prepare(&render->plugins, config, &nothing, START_RESUME, reason);
+	if (result == 0)
+		result = plugins_begin(&render->plugins);
 	config_put(config);
 	return result;
 }

@@ -15,6 +15,7 @@
 
 #include "caller.h"
 #include "cleanup.h"
+#include "describe.h"
 #include "generation.h"
 #include "hostapi.h"
 #include "hostfs.h"
@@ -25,12 +26,14 @@
 #define IMAGE_FD        3
 #define TIMEOUT_SECONDS 10
 #define REASON_BYTES    512
+#define REPORT_BYTES    ((size_t)1 << 20)
 
 extern char **environ;
 
 /* ---- in the throw-away process ---- */
 
 struct trial {
+	FILE *report;
 	struct hostfs *hostfs;
 	struct caller_resolver *resolver;
 	struct services services;
@@ -52,7 +55,7 @@ static int trial_open(struct trial *trial)
 	if (result == 0)
 		result = plugin_state_open(NULL, &trial->services.plugin_state);
 	if (result == 0)
-		result = timers_new(&trial->services.timers);
+		result = timers_new(NULL, &trial->services.timers);
 	if (result == 0)
 		result = caller_identify(trial->resolver, (uint32_t)getpid(), IDENTITY_CALLER,
 					 &trial->arena, &trial->caller);
@@ -94,8 +97,8 @@ static int try_files(struct trial *trial)
 		if (result == 0)
 			result = trial->output.status;
 		if (result != 0) {
-			printf("rendering %s on this host: %s", file->path,
-			       strerror(result < 0 ? -result : result));
+			fprintf(trial->report, "rendering %s on this host: %s", file->path,
+				strerror(result < 0 ? -result : result));
 			return -ENOEXEC;
 		}
 	}
@@ -115,8 +118,8 @@ static int try_subtrees(struct trial *trial)
 		if (result == 0)
 			result = subtree->readdir(&trial->request.shown, &trial->directory);
 		if (result != 0) {
-			printf("listing %s on this host: %s", subtree->path,
-			       strerror(result < 0 ? -result : result));
+			fprintf(trial->report, "listing %s on this host: %s", subtree->path,
+				strerror(result < 0 ? -result : result));
 			return -ENOEXEC;
 		}
 	}
@@ -138,6 +141,14 @@ static int read_section(int argc, char **argv, struct config_plugin *section)
 	return 0;
 }
 
+static void describe(const struct trial *trial)
+{
+	auto_free char *description = describe_generation(trial->generation);
+
+	if (description)
+		fprintf(trial->report, "%s", description);
+}
+
 static int try_plugin(struct trial *trial, const struct config_plugin *section)
 {
 	auto_free char *reason = NULL;
@@ -148,17 +159,29 @@ static int try_plugin(struct trial *trial, const struct config_plugin *section)
 		result = generation_new(&image, "(self-test)", section, &trial->services, 0,
 					&trial->generation, &reason);
 	if (result != 0) {
-		printf("%s", reason ? reason : strerror(-result));
+		fprintf(trial->report, "%s", reason ? reason : strerror(-result));
 		return result;
 	}
 	result = try_files(trial);
 	if (result == 0)
 		result = try_subtrees(trial);
+	if (result == 0)
+		describe(trial);
 	generation_put(trial->generation);
 	return result;
 }
 
-/* The exit status is the errno value; what stands on standard output is the reason. */
+/* Standard output is for the report; what the plugin prints goes where its errors go. */
+static FILE *open_report(void)
+{
+	int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, IMAGE_FD + 1);
+
+	if (fd < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+		return NULL;
+	return fdopen(fd, "w");
+}
+
+/* The exit status is the errno value; the report is the reason, or a description of the plugin. */
 int selftest_main(int argc, char **argv)
 {
 	struct config_plugin section = {0};
@@ -168,14 +191,17 @@ int selftest_main(int argc, char **argv)
 	/* Whoever waits for it may be gone. */
 	alarm(TIMEOUT_SECONDS + 1);
 	log_open(LOG_TARGET_STDERR, LXCFS_LOG_ERROR);
+	trial.report = open_report();
+	if (!trial.report)
+		_exit(ENOMEM);
 	result = read_section(argc, argv, &section);
 	if (result == 0)
 		result = trial_open(&trial);
 	if (result != 0)
-		printf("the self-test cannot run: %s", strerror(-result));
+		fprintf(trial.report, "the self-test cannot run: %s", strerror(-result));
 	else
 		result = try_plugin(&trial, &section);
-	fflush(stdout);
+	fflush(trial.report);
 	_exit(-result);
 }
 
@@ -268,9 +294,9 @@ static int judge(int status, bool in_time, const char *output, char **reason)
 	return in_time && WIFEXITED(status) && WEXITSTATUS(status) == EINVAL ? -EINVAL : -ENOEXEC;
 }
 
-int selftest_run(const struct image *image, const struct config_plugin *section, char **reason)
+static int run(const struct image *image, const struct config_plugin *section, char *output,
+	       size_t size, char **reason)
 {
-	char output[REASON_BYTES] = "";
 	int ends[2];
 	pid_t pid;
 	int status = 0;
@@ -278,6 +304,7 @@ int selftest_run(const struct image *image, const struct config_plugin *section,
 	int result;
 
 	*reason = NULL;
+	output[0] = '\0';
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		return -errno;
 	result = spawn(image, section, ends[1], &pid);
@@ -288,11 +315,34 @@ int selftest_run(const struct image *image, const struct config_plugin *section,
 			*reason = NULL;
 		return result;
 	}
-	in_time = read_output(ends[0], output, sizeof(output));
+	in_time = read_output(ends[0], output, size);
 	close(ends[0]);
 	if (!in_time)
 		kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return judge(status, in_time, output, reason);
+}
+
+int selftest_run(const struct image *image, const struct config_plugin *section, char **reason)
+{
+	char output[REASON_BYTES];
+
+	return run(image, section, output, sizeof(output), reason);
+}
+
+int selftest_describe(const struct image *image, const struct config_plugin *section,
+		      char **description, char **reason)
+{
+	auto_free char *output = malloc(REPORT_BYTES);
+	int result;
+
+	*description = NULL;
+	*reason = NULL;
+	if (!output)
+		return -ENOMEM;
+	result = run(image, section, output, REPORT_BYTES, reason);
+	if (result == 0)
+		*description = take_pointer(output);
+	return result;
 }

@@ -18,7 +18,9 @@
 #include "catalog.h"
 #include "hostapi.h"
 #include "journal.h"
+#include "ledger.h"
 #include "nodes.h"
+#include "parking.h"
 #include "polls.h"
 #include "quiescence.h"
 #include "request.h"
@@ -32,6 +34,7 @@ struct server {
 	int fuse_fd;
 	struct state state;
 	struct journal journal;
+	struct ledger ledger; /* without a section in `lxcfs render` */
 	struct nodes *nodes;
 	struct snapshot_store *snapshots;
 	struct quiescence *quiescence;
@@ -39,8 +42,10 @@ struct server {
 	struct services services;
 	_Atomic(struct catalog *) catalog;
 	struct fuse_session *session;
+	struct parking parking;
 	uint32_t render_timeout; /* milliseconds, 0: none */
 	bool replaying_init;     /* the reply to FUSE_INIT is for us, not for the kernel */
+	bool initialized;        /* libfuse has processed FUSE_INIT */
 	bool init_refused;       /* and was not the one that the kernel has from the predecessor */
 };
 

@@ -11,6 +11,7 @@
 #include "fault.h"
 #include "log.h"
 #include "operations.h"
+#include "parking.h"
 
 #ifndef FUSE_NOTIFY_RESEND
 #define FUSE_NOTIFY_RESEND 7
@@ -168,11 +169,22 @@ void session_close(struct server *server)
 	server->session = NULL;
 }
 
-/* A rendering that killed its workers is answered by on-fault (content.c); any other request fails. */
+/*
+ * A rendering that killed its workers is answered by on-fault (content.c), names and attributes are the
+ * host's then (target.c); any other request fails.
+ */
 static bool is_given_up(const struct server_thread *thread, const unsigned char *request)
 {
-	return fault_is_charged(thread) &&
-	       ((const struct fuse_in_header *)request)->opcode != FUSE_READ;
+	switch (((const struct fuse_in_header *)request)->opcode) {
+	case FUSE_READ:
+		return false;
+	case FUSE_LOOKUP:
+	case FUSE_GETATTR:
+	case FUSE_READLINK:
+		return fault_is_hopeless(thread);
+	default:
+		return fault_is_charged(thread);
+	}
 }
 
 static void give_up(const struct server *server, const unsigned char *request)
@@ -207,6 +219,7 @@ static void serve_slot(struct server_thread *thread, size_t length)
 	journal_clear(&server->journal, thread->slot);
 }
 
+/* Have libfuse process the first FUSE_INIT once more. */
 static int replay_init(struct server *server)
 {
 	struct state_header *header = server->state.header;
@@ -214,7 +227,7 @@ static int replay_init(struct server *server)
 	struct fuse_buf buffer = {.size = atomic_load(&header->init_request_length),
 				  .mem = request};
 
-	if (buffer.size == 0 || buffer.size > sizeof(request))
+	if (server->initialized || buffer.size == 0 || buffer.size > sizeof(request))
 		return 0;
 	memcpy(request, header->init_request, buffer.size);
 	mask_init(request);
@@ -222,7 +235,13 @@ static int replay_init(struct server *server)
 	server->replaying_init = atomic_load(&header->init_reply_length) != 0;
 	fuse_session_process_buf(server->session, &buffer);
 	server->replaying_init = false;
+	server->initialized = true;
 	return server->init_refused ? -EPROTO : 0;
+}
+
+int session_replay_init(struct server *server)
+{
+	return atomic_load(&server->state.header->init_reply_length) != 0 ? replay_init(server) : 0;
 }
 
 int session_take_over(struct server *server, struct server_thread *thread)
@@ -296,9 +315,12 @@ int session_serve(struct server_thread *thread)
 
 	server_thread_set_current(thread);
 	while (!fuse_session_exited(server->session)) {
-		ssize_t length =
-			read(server->fuse_fd, journal_request(&server->journal, thread->slot),
-			     JOURNAL_SLOT_BYTES);
+		ssize_t length;
+
+		if (parking_is_wanted(&server->parking))
+			parking_wait(&server->parking);
+		length = read(server->fuse_fd, journal_request(&server->journal, thread->slot),
+			      JOURNAL_SLOT_BYTES);
 
 		if (length >= (ssize_t)sizeof(struct fuse_in_header)) {
 			serve_slot(thread, (size_t)length);

@@ -15,9 +15,13 @@ int session_open(struct server *server, bool debug);
 void session_close(struct server *server);
 
 /*
- * Become the successor of a dead worker on this mount: replay its FUSE_INIT and serve what it left in
- * the journal.  Does nothing on a new mount.  -EPROTO: this program would agree on other terms with
- * the kernel than its predecessor did.
+ * Replay the FUSE_INIT of a mount that exists; nothing goes to the kernel.  Does nothing on a new mount.
+ * -EPROTO: this program would agree on other terms with the kernel than its predecessor did.
+ */
+int session_replay_init(struct server *server);
+/*
+ * Become the successor of a worker that is gone: serve what it left in the journal.  -EPROTO: as above, where
+ * that was not known before.
  */
 int session_take_over(struct server *server, struct server_thread *thread);
 /* Have the kernel send again what was read but lies in no slot (Linux 6.9; ignored before). */

@@ -57,7 +57,6 @@ struct state_header {
 	_Atomic uint32_t
 		supervised;      /* a service manager starts the next keeper: a worker must not */
 	_Atomic uint32_t rescue; /* the worker serves without plugins */
-	uint64_t mount_device;   /* st_dev of the mounted file system; 0: not mounted yet */
 	_Atomic uint64_t takeovers;  /* workers that went on where one had died */
 	_Atomic uint64_t hand_overs; /* and where one had yielded */
 	struct state_program keeper;

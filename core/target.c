@@ -6,10 +6,21 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fault.h"
 #include "hostapi.h"
 #include "hostfs.h"
 
 #define DEPTH_MAX 64u
+
+/*
+ * Whether a plugin can be asked for names, attributes and links.  One that is quarantined is not: they
+ * are the host's then, for they must never fail.
+ */
+bool target_has_plugin(const struct server_thread *thread, const struct target *target)
+{
+	return target->node->generation && !fault_is_charged(thread) &&
+	       !fault_is_quarantined(thread, target->node->generation);
+}
 
 /* Put "name" or "name/" before what is in the path already. */
 static int prepend(char path[PATH_MAX], const char *name)
@@ -118,14 +129,29 @@ static int host_attributes(const struct server_thread *thread, const struct targ
 	return 0;
 }
 
-/* A node that no plugin serves any more is what the host has at its place. */
+/* 0: not known. */
+static mode_t type_of(const struct server_thread *thread, const struct target *target)
+{
+	if (target->id & NODE_ID_TABLE)
+		return nodes_type(thread->server->nodes, target->id);
+	return target->node->kind == NODE_FILE ? S_IFREG : S_IFDIR;
+}
+
+/*
+ * A node that no plugin serves, or none that may be called, is what the host has at its place.  Its
+ * type stays the same, for the kernel gives up a node that changes it.
+ */
 static int absent_attributes(const struct server_thread *thread, const struct target *target,
 			     struct stat *attributes)
 {
-	if (host_attributes(thread, target, attributes) != 0)
-		fill(thread, target->id,
-		     target->node->kind == NODE_SUBTREE ? S_IFDIR | 0555 : S_IFREG | 0444, 0,
-		     attributes);
+	mode_t type = type_of(thread, target);
+
+	if (host_attributes(thread, target, attributes) == 0 &&
+	    (type == 0 || (attributes->st_mode & S_IFMT) == type))
+		return 0;
+	if (type == 0)
+		type = S_IFDIR;
+	fill(thread, target->id, type | (S_ISDIR(type) ? 0555 : 0444), 0, attributes);
 	return 0;
 }
 
@@ -156,12 +182,21 @@ int target_attributes(const struct server_thread *thread, const struct target *t
 		fill(thread, target->id, S_IFDIR | 0555, 0, attributes);
 		return 0;
 	}
-	if (!node->generation)
+	if (!node->generation || (node->kind == NODE_SUBTREE && !target_has_plugin(thread, target)))
 		return absent_attributes(thread, target, attributes);
 	if (node->kind == NODE_SUBTREE)
 		return subtree_attributes(thread, target, target->path, attributes);
 	fill(thread, target->id, S_IFREG | (node->file->mode & 0777), 0, attributes);
 	return 0;
+}
+
+/* A name that was given out once is there as long as no plugin can say that it is not. */
+static int absent_child(const struct server_thread *thread, const struct target *parent,
+			const char *name, struct target *target, struct stat *attributes)
+{
+	if (nodes_look(thread->server->nodes, parent->id, name, &target->id) == 0)
+		return absent_attributes(thread, target, attributes);
+	return host_attributes(thread, target, attributes);
 }
 
 static int lookup_below(const struct server_thread *thread, const struct target *parent,
@@ -175,14 +210,16 @@ static int lookup_below(const struct server_thread *thread, const struct target 
 	if (result != 0)
 		return result;
 	/* Whoever still holds a subtree that is not served any more goes on finding what is in it. */
-	result = parent->node->generation
+	result = target_has_plugin(thread, parent)
 			 ? subtree_attributes(thread, target, target->path, attributes)
-			 : host_attributes(thread, target, attributes);
+			 : absent_child(thread, parent, name, target, attributes);
 	if (result != 0)
 		return result;
 	/* Only a name that exists gets an id: a reader cannot fill the table with guesses. */
 	result = nodes_get(thread->server->nodes, parent->id, name, &target->id);
 	attributes->st_ino = target->id;
+	if (result == 0)
+		nodes_note_type(thread->server->nodes, target->id, attributes->st_mode & S_IFMT);
 	return result;
 }
 

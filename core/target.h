@@ -23,6 +23,8 @@ int target_lookup(const struct server_thread *thread, const struct target *paren
 		  struct target *target, struct stat *attributes);
 int target_attributes(const struct server_thread *thread, const struct target *target,
 		      struct stat *attributes);
+/* Whether its plugin is there and may be called for what does not depend on who asks. */
+bool target_has_plugin(const struct server_thread *thread, const struct target *target);
 /* The path below the subtree's root of an entry of `parent`. */
 int target_join(const struct target *parent, const char *name, char path[PATH_MAX]);
 /* The host's path of the same name: "proc/meminfo", "sys/devices/system/cpu/online". */

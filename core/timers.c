@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "fault.h"
 #include "generation.h"
+#include "log.h"
 
 #define PERIOD_MIN       1000000ull /* 1 ms */
 #define TIMERS_PER_OWNER 64u
@@ -24,6 +26,7 @@ struct timer {
 };
 
 struct timers {
+	struct ledger *ledger;
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* a timer came or went, or a callback returned */
 	pthread_t thread;
@@ -43,13 +46,14 @@ static uint64_t now(void)
 	return (uint64_t)time.tv_sec * SECOND + (uint64_t)time.tv_nsec;
 }
 
-int timers_new(struct timers **created)
+int timers_new(struct ledger *ledger, struct timers **created)
 {
 	struct timers *timers = calloc(1, sizeof(*timers));
 	pthread_condattr_t attributes;
 
 	if (!timers)
 		return -ENOMEM;
+	timers->ledger = ledger;
 	pthread_mutex_init(&timers->lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -103,6 +107,8 @@ static void *serve(void *argument)
 {
 	struct timers *timers = argument;
 
+	if (fault_outside_open(timers->ledger, LEDGER_TIMERS) != 0)
+		log_warning("a plugin that overflows the stack in a timer is not charged for it");
 	pthread_mutex_lock(&timers->lock);
 	while (!timers->stopping) {
 		struct timer *timer = earliest(timers);

@@ -9,9 +9,11 @@
 
 #include "lxcfs/plugin.h"
 
+struct ledger;
 struct timers;
 
-int timers_new(struct timers **timers);
+/* What the thread is hit by in a callback is marked in the ledger; NULL: nowhere. */
+int timers_new(struct ledger *ledger, struct timers **timers);
 void timers_free(struct timers *timers);
 
 /* See lxcfs_host.timer_start and timer_stop. */

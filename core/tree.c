@@ -212,16 +212,28 @@ int tree_add(struct tree *tree, struct generation *generation, char **reason)
 }
 
 int tree_add_absent(struct tree *tree, enum node_kind kind, const char *path,
-		    enum on_fault on_fault)
+		    enum on_fault on_fault, bool has_name)
 {
 	uint64_t id = node_id_of_path(path, kind != NODE_FILE);
-	struct tree_node *node;
+	struct tree_node *node = tree_find(tree, id);
+	auto_free char *reason = NULL;
+	size_t before = tree->count;
 
-	if (tree_find(tree, id))
+	if (node) {
+		if (!node->generation && node->kind == kind && node->has_name == has_name)
+			node->on_fault = on_fault;
 		return 0;
-	node = append(tree, id, kind, path, tree->nodes[0]);
+	}
+	if (has_name && add_node(tree, kind, path, &node, &reason) != 0) {
+		shrink(tree, before);
+		node = NULL;
+		has_name = false;
+	}
+	if (!node)
+		node = append(tree, id, kind, path, tree->nodes[0]);
 	if (!node)
 		return -ENOMEM;
 	node->on_fault = on_fault;
+	node->has_name = has_name;
 	return 0;
 }

@@ -26,10 +26,11 @@ struct tree_node {
 	const char *name; /* its last component */
 	struct tree_node *parent;
 	/*
-	 * NULL for directories, and for a file or subtree that the configuration no longer has: it has
-	 * no name any more, but whoever still holds the node gets an answer by on_fault.
+	 * NULL for directories, and for a file or subtree that no plugin serves now: it is answered by
+	 * on_fault.  It has a name as long as its plugin is configured.
 	 */
 	struct generation *generation;
+	bool has_name; /* without a generation */
 	const struct lxcfs_file *file;
 	const struct lxcfs_subtree *subtree;
 	enum on_fault on_fault;
@@ -53,9 +54,13 @@ void tree_free(struct tree *tree);
  * which.
  */
 int tree_add(struct tree *tree, struct generation *generation, char **reason);
-/* Add a nameless node for a path that is no longer served.  0 also when the path is in use. */
+/*
+ * Add a node for a path that was served once: behind all that are, and those with names before those
+ * without.  What is said last of a path counts.  0 also when the path is in use; where another node has its
+ * name it gets none.
+ */
 int tree_add_absent(struct tree *tree, enum node_kind kind, const char *path,
-		    enum on_fault on_fault);
+		    enum on_fault on_fault, bool has_name);
 
 struct tree_node *tree_find(const struct tree *tree, uint64_t id);
 struct tree_node *tree_child(const struct tree *tree, const struct tree_node *parent,
@@ -63,7 +68,7 @@ struct tree_node *tree_child(const struct tree *tree, const struct tree_node *pa
 /* Whether it is listed in its parent. */
 static inline bool tree_node_has_name(const struct tree_node *node)
 {
-	return node->kind == NODE_DIRECTORY || node->generation != NULL;
+	return node->kind == NODE_DIRECTORY || node->generation != NULL || node->has_name;
 }
 
 #endif

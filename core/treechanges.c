@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "content.h"
+#include "fault.h"
 #include "server.h"
 #include "target.h"
 
@@ -24,6 +25,8 @@ static int change_directory(struct server_thread *thread, const struct target *p
 	result = target_join(parent, name, target.path);
 	if (result == 0)
 		result = content_begin(thread, &target, asker, 0);
+	if (result == 0 && fault_is_quarantined(thread, generation))
+		result = -EIO;
 	if (result != 0)
 		return result;
 	generation_enter(generation);

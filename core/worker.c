@@ -8,19 +8,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "channel.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "config.h"
+#include "election.h"
 #include "fault.h"
 #include "hostfs.h"
+#include "inheritance.h"
 #include "log.h"
 #include "plugins.h"
 #include "pluginstate.h"
+#include "program.h"
 #include "server.h"
+#include "serving.h"
 #include "session.h"
 #include "timers.h"
 
@@ -28,18 +33,24 @@
 #define CONTAINERS_MIN       16u
 #define OTHER_DESCRIPTORS    512u
 #define RECLAIM_MILLISECONDS 50
+/* Less than the keeper waits. */
+#define YIELD_MILLISECONDS 1500
+/* The pause before another keeper is started: doubled each time that it did not become one. */
+#define ELECTION_MILLISECONDS INT64_C(10)
+#define ELECTIONS_DOUBLED     10u
 
 struct worker {
 	const struct options *options;
+	char *const *argv;
 	struct server server;
 	struct hostfs *hostfs;
 	struct plugins plugins;
 	struct config *config;
-	struct plugins_image *images; /* of a predecessor */
-	int config_fd;                /* of a predecessor, -1: none */
-	struct server_thread *threads;
-	unsigned thread_count;
-	int ended; /* eventfd: a serving thread ended */
+	struct inheritance inheritance;
+	enum start_mode mode;
+	struct serving serving;
+	int64_t election; /* when another keeper is to be started; 0: there is one, or none is wanted */
+	unsigned elections;
 };
 
 /*
@@ -64,6 +75,7 @@ static unsigned container_limit(const struct hostfs *hostfs)
 	return wanted < CONTAINERS_MIN ? CONTAINERS_MIN : wanted;
 }
 
+/* What belongs to this process alone. */
 static int open_services(struct worker *worker)
 {
 	static const struct snapshot_limits limits = {.count = 65536,
@@ -82,179 +94,122 @@ static int open_services(struct worker *worker)
 	if (result == 0)
 		result = quiescence_new(&server->quiescence);
 	if (result == 0)
-		result = nodes_open(&server->state, &server->nodes);
+		result = timers_new(&server->ledger, &server->services.timers);
+	return result;
+}
+
+/* What is shared with predecessor and successor; only one process at a time uses it. */
+static int open_shared(struct worker *worker)
+{
+	struct server *server = &worker->server;
+	int result;
+
+	journal_open(&server->journal, &server->state);
+	result = nodes_open(&server->state, &server->nodes);
 	if (result == 0)
 		result = plugin_state_open(&server->state, &server->services.plugin_state);
-	if (result == 0)
-		result = timers_new(&server->services.timers);
 	if (result == 0)
 		result = polls_open(&server->state, server->fuse_fd, &server->services.polls);
 	return result;
 }
 
-static void keep_image(struct worker *worker, const struct message *message, int fd)
-{
-	struct plugins_image *image = calloc(1, sizeof(*image));
-
-	if (!image) {
-		close(fd);
-		return;
-	}
-	snprintf(image->name, sizeof(image->name), "%s", message->name);
-	snprintf(image->path, sizeof(image->path), "%s", message->text);
-	image->memfd = fd;
-	image->next = worker->images;
-	worker->images = image;
-}
-
-/* What a predecessor left, as far as MESSAGE_START. */
+/* What a predecessor left, as far as MESSAGE_START.  A keeper that is killed meanwhile sent what it sent. */
 static int receive_inheritance(struct worker *worker)
 {
+	inheritance_init(&worker->inheritance);
 	for (;;) {
 		struct message message;
 		int fd;
 		int result = channel_receive(WORKER_CHANNEL_FD, &message, &fd);
 
+		if (result == -EPIPE)
+			return 0;
 		if (result != 0)
 			return result;
-		if (message.kind == MESSAGE_START)
+		if (message.kind == MESSAGE_START) {
+			worker->mode = (enum start_mode)message.status;
 			return 0;
-		if (message.kind == MESSAGE_CONFIG && fd >= 0)
-			worker->config_fd = fd;
-		else if (message.kind == MESSAGE_PLUGIN && fd >= 0)
-			keep_image(worker, &message, fd);
-		else if (fd >= 0)
+		}
+		if (!inheritance_take(&worker->inheritance, &message, fd) && fd >= 0)
 			close(fd);
 	}
 }
 
-static void forget_inheritance(struct worker *worker)
-{
-	while (worker->images) {
-		struct plugins_image *next = worker->images->next;
-
-		if (worker->images->memfd >= 0)
-			close(worker->images->memfd);
-		free(worker->images);
-		worker->images = next;
-	}
-	if (worker->config_fd >= 0)
-		close(worker->config_fd);
-	worker->config_fd = -1;
-}
-
-static int load(struct worker *worker, char **reason)
+static int load_config(struct worker *worker, char **reason)
 {
 	const struct config_overrides *overrides = &worker->options->overrides;
+	int kept = worker->inheritance.config_fd;
 	int result;
 
-	if (worker->config_fd >= 0) {
-		result = config_load_text(worker->config_fd, overrides, &worker->config, reason);
+	if (kept >= 0 && worker->mode != START_UPGRADE) {
+		result = config_load_text(kept, overrides, &worker->config, reason);
 		if (result == 0)
-			return plugins_resume(&worker->plugins, worker->config, worker->images);
+			return 0;
 		log_error("the kept configuration cannot be read: %s", *reason ? *reason : "?");
 		free(take_pointer(*reason));
 	}
 	result = config_load(worker->options->config, overrides, &worker->config, reason);
+	if (result == 0 || kept < 0 || worker->mode != START_UPGRADE)
+		return result;
+	log_error("the new configuration is refused, the old one stays: %s",
+		  *reason ? *reason : strerror(-result));
+	free(take_pointer(*reason));
+	return config_load_text(kept, overrides, &worker->config, reason);
+}
+
+static int load(struct worker *worker, char **reason)
+{
+	int result = load_config(worker, reason);
+
 	if (result != 0)
 		return result;
-	result = plugins_load(&worker->plugins, worker->config, reason);
+	result = plugins_prepare(&worker->plugins, worker->config, &worker->inheritance,
+				 worker->mode, reason);
 	if (result == -ENOENT && !*reason)
 		*reason = strdup("no plugin could be loaded; see the lines above and"
 				 " plugin-directories in the configuration");
 	return result;
 }
 
+/* All that can fail, while a predecessor may still serve. */
 static int prepare(struct worker *worker, char **reason)
 {
 	struct server *server = &worker->server;
 	int result = state_map(WORKER_STATE_FD, &server->state);
 
 	*reason = NULL;
-	if (result == 0) {
-		atomic_fetch_add(&server->state.header->generation, 1);
-		journal_open(&server->journal, &server->state);
+	if (result == -EPROTO)
+		*reason = strdup("the state of the serving process has another layout: this"
+				 " version cannot take over from it; stop it and start this one");
+	if (result != 0)
+		return result;
+	ledger_open(&server->state, &server->ledger);
+	result = fault_outside_open(&server->ledger, LEDGER_CONTROL);
+	if (result == 0)
+		result = fault_catch(WORKER_CHANNEL_FD);
+	if (result == 0)
 		result = open_services(worker);
-	}
 	if (result == 0)
 		result = receive_inheritance(worker);
 	if (result == 0)
 		result = load(worker, reason);
-	forget_inheritance(worker);
+	inheritance_free(&worker->inheritance);
 	if (result == 0)
 		result = session_open(server, worker->options->debug);
+	if (result == 0)
+		result = session_replay_init(server);
+	if (result == -EPROTO && !*reason)
+		*reason = strdup("it would agree on other terms with the kernel (FUSE_INIT) than"
+				 " the serving process did");
 	return result;
 }
 
 /* ---- serving ---- */
 
-static void *serve(void *argument)
+/* 0 also when the keeper was killed: then whoever can serves. */
+static int await_serve(enum serve_kind *kind)
 {
-	struct server_thread *thread = argument;
-	const uint64_t one = 1;
-
-	fault_thread_open(thread, thread->server->render_timeout);
-	session_serve(thread);
-	(void)!write(*(const int *)thread->context, &one, sizeof(one));
-	return NULL;
-}
-
-static int open_threads(struct worker *worker)
-{
-	unsigned wanted = worker->options->single_thread ? 1 : worker->config->threads;
-
-	worker->threads = calloc(wanted, sizeof(*worker->threads));
-	worker->ended = eventfd(0, EFD_CLOEXEC);
-	if (!worker->threads || worker->ended < 0)
-		return -ENOMEM;
-	for (unsigned index = 0; index < wanted; index++) {
-		int result = session_thread_open(&worker->server, &worker->threads[index]);
-
-		worker->threads[index].context = &worker->ended;
-		if (result != 0)
-			return result;
-	}
-	worker->thread_count = wanted;
-	worker->server.render_timeout = worker->config->render_timeout;
-	return 0;
-}
-
-/*
- * Serve what a dead predecessor left, on this thread and one request at a time, so that it is known
- * which of them kills.
- */
-static int take_over(struct worker *worker)
-{
-	struct server_thread *thread = &worker->threads[0];
-	int result = fault_thread_open(thread, worker->server.render_timeout);
-
-	if (result != 0)
-		return result;
-	server_thread_set_current(thread);
-	result = session_take_over(&worker->server, thread);
-	server_thread_set_current(NULL);
-	return result;
-}
-
-static int run_threads(struct worker *worker)
-{
-	for (unsigned index = 0; index < worker->thread_count; index++) {
-		struct server_thread *thread = &worker->threads[index];
-		int result = pthread_create(&thread->thread, NULL, serve, thread);
-
-		if (result != 0 && index == 0)
-			return -result;
-		if (result != 0) {
-			log_warning("only %u of %u threads could be started: %s", index,
-				    worker->thread_count, strerror(result));
-			break;
-		}
-	}
-	return 0;
-}
-
-static int await_serve(void)
-{
+	*kind = SERVE_AFTER_DEATH;
 	for (;;) {
 		struct message message;
 		int fd;
@@ -262,96 +217,207 @@ static int await_serve(void)
 
 		if (fd >= 0)
 			close(fd);
+		if (result == -EPIPE)
+			return 0;
 		if (result != 0)
 			return result;
-		if (message.kind == MESSAGE_SERVE)
-			return 0;
+		if (message.kind != MESSAGE_SERVE)
+			continue;
+		*kind = (enum serve_kind)message.status;
+		return 0;
 	}
 }
 
-/* ---- control ---- */
-
-static void reconfigure(struct worker *worker)
+/* From here on this process owns the connection. */
+static int begin(struct worker *worker, enum serve_kind kind)
 {
-	auto_free char *reason = NULL;
+	struct server *server = &worker->server;
+	struct state_header *header = server->state.header;
+	unsigned threads = worker->options->single_thread ? 1 : worker->config->threads;
+	int result = election_claim(&server->state);
+
+	if (result != 0)
+		return result;
+	atomic_fetch_add(&header->generation, 1);
+	atomic_fetch_add(&header->hand_overs, kind == SERVE_AFTER_YIELD);
+	atomic_fetch_add(&header->takeovers, kind == SERVE_AFTER_DEATH);
+	program_fill(&header->worker);
+	server->render_timeout = worker->config->render_timeout;
+	result = open_shared(worker);
+	if (result == 0)
+		result = plugins_begin(&worker->plugins);
+	if (result == 0)
+		result = serving_start(&worker->serving, server, threads);
+	return result;
+}
+
+/* ---- orders ---- */
+
+static int reconfigure(struct worker *worker, char **reason)
+{
 	struct config *config;
 	int result =
-		config_load(worker->options->config, &worker->options->overrides, &config, &reason);
+		config_load(worker->options->config, &worker->options->overrides, &config, reason);
 
 	if (result == 0) {
-		result = plugins_reconfigure(&worker->plugins, config, &reason);
+		result = plugins_reconfigure(&worker->plugins, config, reason);
 		config_put(config);
 	}
 	if (result == 0)
 		log_notice("the configuration was read again");
 	else
 		log_error("the new configuration is refused, the old one stays: %s",
-			  reason ? reason : strerror(-result));
+			  *reason ? *reason : strerror(-result));
+	return result;
 }
 
-static void toggle_passthrough(struct worker *worker)
+static int reload(struct worker *worker, const char *names, char **reason)
 {
-	struct state_header *header = worker->server.state.header;
-	uint32_t on = !atomic_load(&header->passthrough);
+	int refused = plugins_reload(&worker->plugins, names);
 
-	atomic_store(&header->passthrough, on);
-	log_notice("passthrough is %s", on ? "on: every file is the host's" : "off");
+	if (refused < 0) {
+		*reason = strdup("nothing was reloaded");
+		return refused;
+	}
+	log_notice("plugins were looked at for changes; %d refused", refused);
+	if (refused == 0)
+		return 0;
+	if (asprintf(reason, "%d of the plugins %s refused; what served goes on", refused,
+		     refused == 1 ? "is" : "are") < 0)
+		*reason = NULL;
+	return -ENOEXEC;
 }
 
 static void obey(struct worker *worker, const struct message *message)
 {
-	int refused;
+	auto_free char *reason = NULL;
+	int result = message->kind == MESSAGE_RELOAD ? reload(worker, message->text, &reason)
+						     : reconfigure(worker, &reason);
 
-	switch (message->kind) {
-	case MESSAGE_RELOAD:
-		refused = plugins_reload(&worker->plugins);
-		log_notice("plugins were looked at for changes; %d refused", refused);
-		break;
-	case MESSAGE_RECONFIGURE:
-		reconfigure(worker);
-		break;
-	case MESSAGE_PASSTHROUGH:
-		toggle_passthrough(worker);
-		break;
-	default:
-		break;
+	channel_report(WORKER_CHANNEL_FD, MESSAGE_RESULT, result,
+		       result == 0 ? "" : (reason ? reason : strerror(-result)));
+}
+
+/* ---- keepers ---- */
+
+/* Who starts the next keeper: a service manager, or this process. */
+static void lose_keeper(struct worker *worker)
+{
+	if (atomic_load(&worker->server.state.header->supervised)) {
+		log_error("the keeper is gone; the service manager starts the next one");
+		return;
 	}
+	if (worker->elections == 0)
+		log_error("the keeper is gone; starting another one");
+	worker->election = clock_milliseconds() + (ELECTION_MILLISECONDS << worker->elections);
+	if (worker->elections < ELECTIONS_DOUBLED)
+		worker->elections++;
+}
+
+static void start_keeper(struct worker *worker)
+{
+	int channel =
+		election_start_keeper(worker->argv, worker->server.fuse_fd, &worker->server.state);
+
+	worker->election = 0;
+	if (channel < 0) {
+		log_error("the next keeper cannot be started: %s", strerror(-channel));
+		lose_keeper(worker);
+		return;
+	}
+	/* Signal handlers and plugins know it by this number. */
+	dup3(channel, WORKER_CHANNEL_FD, O_CLOEXEC);
+	close(channel);
+	plugins_bequeath(&worker->plugins);
+	channel_report(WORKER_CHANNEL_FD, MESSAGE_START, 0, NULL);
+}
+
+/*
+ * A successor is ready.  The keeper ends this process when it has heard of it, or has waited long enough;
+ * if it is the keeper that ends, whoever is first goes on.
+ */
+static void yield_to_successor(struct worker *worker)
+{
+	struct state *state = &worker->server.state;
+	struct message message;
+	int fd;
+
+	if (serving_yield(&worker->serving, YIELD_MILLISECONDS)) {
+		atomic_store(&state->header->owner, 0);
+		channel_report(WORKER_CHANNEL_FD, MESSAGE_YIELDED, 0, NULL);
+	}
+	while (channel_receive(WORKER_CHANNEL_FD, &message, &fd) == 0)
+		if (fd >= 0)
+			close(fd);
+	if (election_claim(state) != 0)
+		_exit(EXIT_SUCCESS);
+	serving_resume(&worker->serving);
+}
+
+/* ---- the control thread ---- */
+
+/* false: nobody is at the other end any more. */
+static bool take_message(struct worker *worker)
+{
+	struct message message;
+	int fd;
+	int result = channel_receive(WORKER_CHANNEL_FD, &message, &fd);
+
+	if (fd >= 0)
+		close(fd);
+	if (result == -EPROTO)
+		return true;
+	if (result != 0)
+		return false;
+	worker->elections = 0;
+	if (message.kind == MESSAGE_YIELD) {
+		yield_to_successor(worker);
+		return false;
+	}
+	if (message.kind == MESSAGE_RELOAD || message.kind == MESSAGE_RECONFIGURE)
+		obey(worker, &message);
+	return true;
+}
+
+static int time_left(const struct worker *worker, bool retired)
+{
+	int64_t left = worker->election - clock_milliseconds();
+
+	if (worker->election == 0)
+		return retired ? RECLAIM_MILLISECONDS : -1;
+	return left < 0 ? 0 : (int)left;
 }
 
 /* Until the mount is gone.  Without a keeper the worker goes on serving. */
 static void control(struct worker *worker)
 {
 	struct caller_resolver *resolver = worker->server.resolver;
-	struct pollfd fds[] = {{.fd = worker->ended, .events = POLLIN},
+	struct pollfd fds[] = {{.fd = worker->serving.ended, .events = POLLIN},
 			       {.fd = WORKER_CHANNEL_FD, .events = POLLIN},
 			       {.fd = caller_event_fd(resolver), .events = POLLIN}};
 	bool retired = false;
 
 	while (!(fds[0].revents & POLLIN)) {
-		struct message message;
-		int fd;
-		int result;
-
 		fds[1].revents = 0;
 		fds[2].revents = 0;
-		if (poll(fds, 3, retired ? RECLAIM_MILLISECONDS : -1) < 0 && errno != EINTR)
+		if (poll(fds, 3, time_left(worker, retired)) < 0 && errno != EINTR)
 			return;
 		if (fds[2].revents)
 			caller_take_events(resolver);
 		retired = quiescence_reclaim(worker->server.quiescence);
-		if (!fds[1].revents)
-			continue;
-		result = channel_receive(WORKER_CHANNEL_FD, &message, &fd);
-		if (fd >= 0)
-			close(fd);
-		if (result == 0) {
-			obey(worker, &message);
-			retired = true;
-		} else {
-			log_error("the keeper is gone; the files go on, but nobody replaces this"
-				  " process if it dies");
+		if (fds[1].revents && !take_message(worker)) {
 			fds[1].fd = -1;
+			lose_keeper(worker);
+		} else if (fds[1].revents) {
+			retired = true;
 		}
+		if (worker->election != 0 && clock_milliseconds() >= worker->election) {
+			start_keeper(worker);
+			fds[1].fd = WORKER_CHANNEL_FD;
+		}
+		/* Keepers that could not become it. */
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
 	}
 }
 
@@ -367,16 +433,17 @@ static void ignore_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-int worker_main(const struct options *options)
+int worker_main(const struct options *options, char *const *argv)
 {
 	/* Threads go on using it until the process has ended, when this function has returned. */
-	static struct worker worker = {.config_fd = -1,
-				       .server = {.fuse_fd = WORKER_FUSE_FD},
+	static struct worker worker = {.server = {.fuse_fd = WORKER_FUSE_FD},
 				       .plugins = {.channel = WORKER_CHANNEL_FD, .trial = true}};
 	auto_free char *reason = NULL;
+	enum serve_kind kind;
 	int result;
 
 	worker.options = options;
+	worker.argv = argv;
 	ignore_signals();
 	for (int fd = WORKER_FUSE_FD; fd <= WORKER_CHANNEL_FD; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -388,18 +455,9 @@ int worker_main(const struct options *options)
 		return EXIT_FAILURE;
 	}
 	channel_send(WORKER_CHANNEL_FD, MESSAGE_READY, NULL, NULL, -1);
-	result = await_serve();
+	result = await_serve(&kind);
 	if (result == 0)
-		result = open_threads(&worker);
-	if (result == 0)
-		result = fault_catch();
-	if (result == 0)
-		result = take_over(&worker);
-	/* Before any thread reads: what one has in service would be sent, and done, a second time. */
-	if (result == 0)
-		session_resend(&worker.server);
-	if (result == 0)
-		result = run_threads(&worker);
+		result = begin(&worker, kind);
 	if (result != 0) {
 		log_error("serving cannot start: %s", strerror(-result));
 		return EXIT_FAILURE;

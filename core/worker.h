@@ -15,7 +15,7 @@
 #define WORKER_STATE_FD   4
 #define WORKER_CHANNEL_FD 5
 
-/* Exit status of the process. */
-int worker_main(const struct options *options);
+/* `argv`: the command line of the daemon.  Exit status of the process. */
+int worker_main(const struct options *options, char *const *argv);
 
 #endif

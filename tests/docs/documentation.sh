@@ -78,6 +78,17 @@ short_options() {
 		tr -d : | sed 's/./-&\n/g' | sed '/^$/d' | grep -v '^-n$'
 }
 
+# Of lxcfsctl: its commands, and its options.
+control_commands() {
+	sed -n '/^static const struct command /,/^};/p' "$root/ctl/lxcfsctl.c" |
+		grep -oE '\{"[a-z]+", "' | tr -d '{," '
+}
+
+control_options() {
+	grep -oE '\{"[a-z-]+", (no|required)_argument' "$root/ctl/lxcfsctl.c" |
+		sed -E 's/\{"([^"]+)".*/--\1/'
+}
+
 # Members of a structure of the header, without comments: NAME of "(*NAME)(" or of "NAME;".
 struct_members() {
 	sed -n "/^struct $1 {/,/^};/p" "$root/include/lxcfs/plugin.h" |
@@ -94,8 +105,8 @@ missing_members() {
 	struct_members "$1" | missing_words 8 "$scratch/$1"
 }
 
-core_files() {
-	(cd "$root" && printf '%s\n' core/*.c)
+source_files() {
+	(cd "$root" && printf '%s\n' core/*.c ctl/*.c)
 }
 
 # ---- tests ----
@@ -171,7 +182,7 @@ test_example() {
 	report "the example plugin works" "$problems"
 }
 
-echo "1..15"
+echo "1..17"
 test_syntax
 test_plugin_pages
 report "each key of the configuration is documented" \
@@ -184,11 +195,15 @@ report "each long option is documented" \
 	"$(long_options | missing_words 17 "$root/doc/lxcfs.pod")"
 report "each short option is documented" \
 	"$(short_options | missing_words 10 "$root/doc/lxcfs.pod")"
+report "each command of lxcfsctl is documented" \
+	"$(control_commands | missing_words 8 "$root/doc/lxcfsctl.pod")"
+report "each option of lxcfsctl is documented" \
+	"$(control_options | missing_words 4 "$root/doc/lxcfsctl.pod")"
 for structure in plugin file subtree request host; do
 	report "each member of struct lxcfs_$structure is documented" \
 		"$(missing_members "lxcfs_$structure")"
 done
-report "each file of core is in doc/architecture.md" \
-	"$(core_files | missing_words 40 "$root/doc/architecture.md")"
+report "each file of core and ctl is in doc/architecture.md" \
+	"$(source_files | missing_words 40 "$root/doc/architecture.md")"
 test_example
 exit $failed

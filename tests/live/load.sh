@@ -66,7 +66,6 @@ end_load() {
 			continue
 		fi
 		ended_well "$name: every read was good" "${load_pids[$name]}" "$work/load.$name"
-		cp "$(log_of main)" /tmp/soak-last.log
 	done
 	loads=()
 }

@@ -37,7 +37,7 @@ total() {
 	inside "$1" cat /proc/meminfo | meminfo MemTotal
 }
 
-plan 48
+plan 50
 limits=1:$((256 * 1024)):$(expected_swap 64M)
 make_cgroup a cpus=1 memory=256M swap=64M
 prepare_daemon main
@@ -108,12 +108,17 @@ is "its pidfile holds its pid" "$(<"$(pidfile_of main)")" "${daemon_pids[main]}"
 
 # ---- a mount that nobody serves ----
 
-worker=$(worker_of main)
-end_pid "${daemon_pids[main]}"
+keeper=${daemon_pids[main]}
+has_other_keeper() {
+	[ "$(<"$(pidfile_of main)")" != "$keeper" ] && is_running "$(<"$(pidfile_of main)")"
+}
+end_pid "$keeper"
 unset 'daemon_pids[main]'
 is "without a keeper the files go on" "$(total a)" $((256 * 1024))
-end_pid "$worker"
-refuses "without a worker they do not" 'not connected|abort' ls "$(mount_of main)/proc"
+check "and another one comes" await has_other_keeper
+is "and they still do" "$(total a)" $((256 * 1024))
+end_daemons
+refuses "without both they do not" 'not connected|abort' ls "$(mount_of main)/proc"
 start_daemon main
 check "a dead mount is taken away" logs main 'was a dead mount'
 stop_container a

@@ -8,12 +8,14 @@
  *                   mark NUMBER               says so in the log if this worker has done it before
  *                   spoil                     an update of the memory that is given up half-way
  *                   render FAULT|well         this container's renderings, until it says "well"
+ *                   tick FAULT                at the next tick
  *                   FAULT                     at once, in the write
- *                 where FAULT is one of: fail crash abort hang update (die inside an update)
- * probe/          a subtree: hello, directory/, link, hidden, host/ (a folder of the host's sysfs)
- *                 and what is made by mkdir(2)
+ *                 where FAULT is one of: fail crash abort hang loop update (die inside an update)
+ *                 free (a block twice) overrun (a block of the heap)
+ * probe/          a subtree: hello, directory/, link, hidden, host/ (a folder of the host's sysfs),
+ *                 crash (nobody survives the lookup) and what is made by mkdir(2)
  *
- * Options: greeting = TEXT, period = MILLISECONDS of the ticks (0: none), padding = BYTES that the
+ * Options: crash-if = PATH: the start ends in a crash while this is there.  greeting = TEXT, period = MILLISECONDS of the ticks (0: none), padding = BYTES that the
  * file is made longer by.
  */
 #define _XOPEN_SOURCE 700 /* pause() */
@@ -41,7 +43,10 @@
 #define PERIOD_MAX_MS      3600000u
 #define PADDING_MAX        (64u << 20)
 #define GREETING_BYTES     64
+#define PATH_BYTES         256
 #define HANDLES_MAX        64
+#define BLOCK_BYTES        24
+#define OVERRUN_BYTES      16384
 
 enum fault {
 	FAULT_NONE,
@@ -49,7 +54,10 @@ enum fault {
 	FAULT_CRASH,
 	FAULT_ABORT,
 	FAULT_HANG,
+	FAULT_LOOP,
 	FAULT_UPDATE,
+	FAULT_FREE,
+	FAULT_OVERRUN,
 };
 
 /* What outlives a reload, for each container. */
@@ -68,11 +76,13 @@ struct handle {
 static struct {
 	char lock; /* guards handles */
 	uint64_t ticks;
+	uint32_t tick_fault;  /* what the next tick commits */
 	uint8_t marks[MARKS]; /* not 0: this worker was told to mark it */
 	uint64_t timer;
 	uint64_t period;
 	uint64_t padding;
 	char greeting[GREETING_BYTES];
+	char crash_if[PATH_BYTES];
 	struct handle handles[HANDLES_MAX];
 } probe = {
 	.greeting = "none",
@@ -93,38 +103,77 @@ static int32_t update_and_die(const void *before, uint32_t before_size, uint32_t
 static enum fault fault_of_name(const char *name)
 {
 	static const char *const names[] = {
-		[FAULT_FAIL] = "fail", [FAULT_CRASH] = "crash",   [FAULT_ABORT] = "abort",
-		[FAULT_HANG] = "hang", [FAULT_UPDATE] = "update",
+		[FAULT_FAIL] = "fail", [FAULT_CRASH] = "crash",     [FAULT_ABORT] = "abort",
+		[FAULT_HANG] = "hang", [FAULT_LOOP] = "loop",       [FAULT_UPDATE] = "update",
+		[FAULT_FREE] = "free", [FAULT_OVERRUN] = "overrun",
 	};
 
-	for (uint32_t fault = FAULT_FAIL; fault <= FAULT_UPDATE; fault++)
+	for (uint32_t fault = FAULT_FAIL; fault <= FAULT_OVERRUN; fault++)
 		if (strcmp(name, names[fault]) == 0)
 			return (enum fault)fault;
 	return FAULT_NONE;
 }
 
-static int32_t commit_fault(const struct lxcfs_request *request, enum fault fault)
+/* By a pointer: whoever sees what comes of it would refuse to compile. */
+static void free_twice(void)
 {
-	static int *volatile nowhere;
-	uint32_t size = sizeof(struct probe_state);
+	static void (*volatile release)(void *) = free;
+	void *block = malloc(BLOCK_BYTES);
+
+	release(block);
+	release(block);
+}
+
+/* Over whatever lies behind the block: the allocator finds out sooner or later. */
+static void overrun_block(void)
+{
+	char *volatile block = malloc(BLOCK_BYTES);
+
+	for (size_t index = 0; block && index < OVERRUN_BYTES; index++)
+		((volatile char *)block)[index] = 'x';
+	free(block);
+}
+
+/* The faults that need no request. */
+static void commit_crash(enum fault fault)
+{
+	/* Not NULL: UndefinedBehaviorSanitizer would say so instead. */
+	static int *volatile nowhere = (int *)8;
 
 	switch (fault) {
-	case FAULT_NONE:
-		return 0;
-	case FAULT_FAIL:
-		return lxcfs_fail(request, -EIO, "it was told to fail");
 	case FAULT_CRASH:
-		return *nowhere;
+		*nowhere = 0;
+		break;
 	case FAULT_ABORT:
 		abort();
 	case FAULT_HANG:
 		for (;;)
 			pause();
-	case FAULT_UPDATE:
+	case FAULT_LOOP:
+		for (volatile uint64_t turns = 0;; turns++)
+			;
+	case FAULT_FREE:
+		free_twice();
+		break;
+	case FAULT_OVERRUN:
+		overrun_block();
+		break;
+	default:
+		break;
+	}
+}
+
+static int32_t commit_fault(const struct lxcfs_request *request, enum fault fault)
+{
+	uint32_t size = sizeof(struct probe_state);
+
+	if (fault == FAULT_FAIL)
+		return lxcfs_fail(request, -EIO, "it was told to fail");
+	if (fault == FAULT_UPDATE)
 		return request->host->state_update(request, STATE_VERSION, size, update_and_die,
 						   &size);
-	}
-	return -EINVAL;
+	commit_crash(fault);
+	return 0;
 }
 
 /* ---- memory of a container ---- */
@@ -177,6 +226,8 @@ static void tick(const struct lxcfs_host *host, void *argument)
 {
 	(void)host;
 	__atomic_add_fetch((uint64_t *)argument, 1, __ATOMIC_RELAXED);
+	commit_crash(
+		(enum fault)__atomic_exchange_n(&probe.tick_fault, FAULT_NONE, __ATOMIC_RELAXED));
 }
 
 /* Ticks every `period` milliseconds from now on; 0 ends them. */
@@ -402,6 +453,16 @@ static int32_t run_render(const struct lxcfs_request *request, const char *name)
 	return update_state(request, &change);
 }
 
+static int32_t run_tick(const struct lxcfs_request *request, const char *name)
+{
+	enum fault fault = fault_of_name(name);
+
+	if (fault == FAULT_NONE)
+		return lxcfs_fail(request, -EINVAL, "no such fault: %s", name);
+	__atomic_store_n(&probe.tick_fault, (uint32_t)fault, __ATOMIC_RELAXED);
+	return 0;
+}
+
 static int32_t run_command(const struct lxcfs_request *request, const char *command)
 {
 	uint32_t size = sizeof(struct probe_state);
@@ -419,6 +480,8 @@ static int32_t run_command(const struct lxcfs_request *request, const char *comm
 		return run_mark(request, command + 5);
 	if (strncmp(command, "render ", 7) == 0)
 		return run_render(request, command + 7);
+	if (strncmp(command, "tick ", 5) == 0)
+		return run_tick(request, command + 5);
 	if (strcmp(command, "spoil") == 0)
 		return request->host->state_update(request, STATE_VERSION, size, give_up, &size);
 	return lxcfs_fail(request, -EINVAL, "no such command");
@@ -457,6 +520,10 @@ static int32_t configure(const struct lxcfs_host *host, const char *key, const c
 		snprintf(probe.greeting, sizeof(probe.greeting), "%s", value);
 		return 0;
 	}
+	if (strcmp(key, "crash-if") == 0) {
+		snprintf(probe.crash_if, sizeof(probe.crash_if), "%s", value);
+		return 0;
+	}
 	if (strcmp(key, "period") == 0) {
 		if (!parse_period(value, &number))
 			return bad_value(host, key, PERIOD_MAX_MS);
@@ -474,6 +541,8 @@ static int32_t configure(const struct lxcfs_host *host, const char *key, const c
 
 static int32_t start(const struct lxcfs_host *host, void **instance)
 {
+	if (access(probe.crash_if, F_OK) == 0)
+		commit_crash(FAULT_CRASH);
 	*instance = &probe;
 	return set_timer(host, probe.period);
 }

@@ -132,6 +132,7 @@ static void texts_are_always_terminated(void **state)
 
 	memset(&message, 'x', sizeof(message));
 	message.size = sizeof(message);
+	message.version = CHANNEL_VERSION;
 	assert_int_equal(send(fixture->ends[0], &message, sizeof(message), 0), sizeof(message));
 	assert_int_equal(channel_receive(fixture->ends[1], &message, &fd), 0);
 	assert_int_equal(strlen(message.name), CHANNEL_NAME_MAX - 1);

@@ -47,7 +47,7 @@ static int set_up(void **state)
 	if (!mkdtemp(fixture.root) || asprintf(&fixture.path, "%s/probe.so", fixture.root) < 0)
 		return -1;
 	return plugin_state_open(NULL, &fixture.services.plugin_state) != 0 ||
-	       timers_new(&fixture.services.timers) != 0;
+	       timers_new(NULL, &fixture.services.timers) != 0;
 }
 
 static int tear_down(void **state)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -51,6 +52,40 @@ static uint64_t get(struct fixture *fixture, uint64_t parent, const char *name)
 	assert_int_equal(nodes_get(fixture->nodes, parent, name, &id), 0);
 	assert_true(id & NODE_ID_TABLE);
 	return id;
+}
+
+static void a_node_keeps_its_type(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t one = get(fixture, 5, "one");
+	uint64_t two = get(fixture, 5, "two");
+
+	assert_int_equal(nodes_type(fixture->nodes, one), 0);
+	nodes_note_type(fixture->nodes, one, S_IFREG);
+	nodes_note_type(fixture->nodes, two, S_IFLNK);
+	nodes_note_type(fixture->nodes, two, S_IFDIR);
+	nodes_note_type(fixture->nodes, two + 1, S_IFDIR);
+	nodes_note_type(fixture->nodes, 5, S_IFDIR);
+	restart(fixture);
+	assert_int_equal(nodes_type(fixture->nodes, one), S_IFREG);
+	assert_int_equal(nodes_type(fixture->nodes, two), S_IFDIR);
+	assert_int_equal(nodes_type(fixture->nodes, two + 1), 0);
+	assert_int_equal(nodes_type(fixture->nodes, 5), 0);
+	assert_int_equal(get(fixture, 5, "three"), two + 1);
+	assert_int_equal(nodes_type(fixture->nodes, two + 1), 0);
+}
+
+static void to_look_gives_out_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t one = get(fixture, 5, "one");
+	uint64_t id = 0;
+
+	assert_int_equal(nodes_look(fixture->nodes, 5, "two", &id), -ENOENT);
+	assert_int_equal(nodes_look(fixture->nodes, 6, "one", &id), -ENOENT);
+	assert_int_equal(nodes_look(fixture->nodes, 5, "one", &id), 0);
+	assert_int_equal(id, one);
+	assert_int_equal(get(fixture, 5, "two"), one + 1);
 }
 
 static void check_name(struct fixture *fixture, uint64_t id, uint64_t parent, const char *name)
@@ -265,6 +300,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_broken_record_ends_the_table, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(another_version_starts_anew, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_node_keeps_its_type, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(to_look_gives_out_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_full_table_says_so, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(threads_get_the_same_ids, set_up, tear_down),
 	};

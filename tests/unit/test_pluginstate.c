@@ -218,6 +218,15 @@ static void dying_in_an_update_that_grows_leaves_what_was(void **state)
 	assert_int_equal(put(fixture, 1, "uptime", 8), 7);
 }
 
+/* As if so many cells had been used: those behind are not looked at. */
+static void use_cells(struct fixture *fixture, uint64_t count)
+{
+	size_t length;
+	uint64_t *header = state_section(&fixture->state, STATE_PLUGINS, &length);
+
+	header[1] = count;
+}
+
 /* A worker can die when the larger record is there and the smaller one not gone. */
 static void of_two_records_one_stays(void **state)
 {
@@ -228,6 +237,7 @@ static void of_two_records_one_stays(void **state)
 	put(fixture, 1, "uptime", 7);
 	cells = (char *)state_section(&fixture->state, STATE_PLUGINS, &length) + CELL_BYTES;
 	memcpy(cells + 10 * (size_t)CELL_BYTES, cells, CELL_BYTES);
+	use_cells(fixture, 11);
 	restart(fixture);
 	/* Of the twin nothing may come back later. */
 	assert_int_not_equal(cells[0] != 0, cells[10 * (size_t)CELL_BYTES] != 0);
@@ -285,6 +295,7 @@ static void garbage_is_survived(void **state)
 
 		memcpy(cells + cell * CELL_BYTES, used, sizeof(used));
 	}
+	use_cells(fixture, 200);
 	restart(fixture);
 	for (uint64_t container = 1; container <= 300; container++)
 		assert_int_equal(put(fixture, container, "uptime", container), 0);

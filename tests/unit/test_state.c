@@ -16,7 +16,7 @@
 #include "journal.h"
 #include "state.h"
 
-#define SECTIONS 4
+#define SECTIONS (STATE_LEDGER + 1)
 
 static struct state new_state(void)
 {
@@ -244,11 +244,17 @@ static void a_mark_is_about_one_request(void **unused)
 	journal_mark(&journal, 5)->charges = 2;
 	journal_mark(&journal, 5)->signal = 11;
 	journal_mark(&journal, 5)->replays = 1;
+	journal_mark(&journal, 5)->entered = 1;
+	journal_mark(&journal, 5)->plugin = 7;
+	journal_mark(&journal, 5)->group = 70;
 	assert_int_equal(journal_mark(&journal, 5)->charges, 2);
 	/* Sent again it is still the same request. */
 	write_request(&journal, 5, 80, SENT_AGAIN | 9);
 	assert_int_equal(journal_mark(&journal, 5)->charges, 2);
 	assert_int_equal(journal_mark(&journal, 5)->replays, 1);
+	assert_int_equal(journal_mark(&journal, 5)->entered, 1);
+	assert_int_equal(journal_mark(&journal, 5)->plugin, 7);
+	assert_int_equal(journal_mark(&journal, 5)->group, 70);
 	/* Whatever kills the worker between the two, the next one is not charged for it. */
 	journal_clear(&journal, 5);
 	assert_int_equal(journal_length(&journal, 5), 0);
@@ -256,6 +262,9 @@ static void a_mark_is_about_one_request(void **unused)
 	assert_int_equal(journal_mark(&journal, 5)->charges, 0);
 	assert_int_equal(journal_mark(&journal, 5)->signal, 0);
 	assert_int_equal(journal_mark(&journal, 5)->replays, 0);
+	assert_int_equal(journal_mark(&journal, 5)->entered, 0);
+	assert_int_equal(journal_mark(&journal, 5)->plugin, 0);
+	assert_int_equal(journal_mark(&journal, 5)->group, 0);
 	journal_close(&journal);
 	state_close(&state);
 }

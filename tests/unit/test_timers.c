@@ -30,7 +30,7 @@ static struct timers *new_timers(void)
 {
 	struct timers *timers;
 
-	assert_int_equal(timers_new(&timers), 0);
+	assert_int_equal(timers_new(NULL, &timers), 0);
 	return timers;
 }
 

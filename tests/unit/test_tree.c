@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -220,7 +222,8 @@ static void an_absent_node_answers_without_a_name(void **state)
 	uint64_t id = node_id_of_path("proc/meminfo", false);
 
 	(void)state;
-	assert_int_equal(tree_add_absent(tree, NODE_FILE, "proc/meminfo", ON_FAULT_PASSTHROUGH), 0);
+	assert_int_equal(
+		tree_add_absent(tree, NODE_FILE, "proc/meminfo", ON_FAULT_PASSTHROUGH, false), 0);
 	assert_null(tree_child(tree, tree->nodes[0], "meminfo"));
 	assert_string_equal(tree_find(tree, id)->path, "proc/meminfo");
 	assert_int_equal(tree_find(tree, id)->on_fault, ON_FAULT_PASSTHROUGH);
@@ -230,7 +233,36 @@ static void an_absent_node_answers_without_a_name(void **state)
 	tree = new_tree();
 	fill_stub(&stub, "meminfo", meminfo_files, NULL);
 	add(tree, &stub);
-	assert_int_equal(tree_add_absent(tree, NODE_FILE, "proc/meminfo", ON_FAULT_ERROR), 0);
+	assert_int_equal(tree_add_absent(tree, NODE_FILE, "proc/meminfo", ON_FAULT_ERROR, true), 0);
+	assert_ptr_equal(tree_find(tree, id)->generation, &stub.generation);
+	tree_free(tree);
+}
+
+static void an_absent_node_may_have_a_name(void **state)
+{
+	struct tree *tree = new_tree();
+	uint64_t id = node_id_of_path("proc/meminfo", false);
+	struct stub stub;
+
+	(void)state;
+	assert_int_equal(tree_add_absent(tree, NODE_FILE, "proc/meminfo", ON_FAULT_ERROR, true), 0);
+	/* What is said last counts; what has no name any more is said of another plugin. */
+	assert_int_equal(
+		tree_add_absent(tree, NODE_FILE, "proc/meminfo", ON_FAULT_PASSTHROUGH, true), 0);
+	assert_int_equal(tree_add_absent(tree, NODE_FILE, "proc/meminfo", ON_FAULT_ERROR, false),
+			 0);
+	assert_ptr_equal(walk(tree, "proc/meminfo"), tree_find(tree, id));
+	assert_int_equal(tree_find(tree, id)->on_fault, ON_FAULT_PASSTHROUGH);
+	tree_free(tree);
+
+	/* Its place is taken: it answers whoever holds it, and nothing else. */
+	tree = new_tree();
+	fill_stub(&stub, "meminfo", meminfo_files, NULL);
+	add(tree, &stub);
+	assert_int_equal(
+		tree_add_absent(tree, NODE_FILE, "proc/meminfo/below", ON_FAULT_ERROR, true), 0);
+	assert_non_null(tree_find(tree, node_id_of_path("proc/meminfo/below", false)));
+	assert_null(walk(tree, "proc/meminfo/below"));
 	assert_ptr_equal(tree_find(tree, id)->generation, &stub.generation);
 	tree_free(tree);
 }
@@ -306,17 +338,46 @@ static void a_plugin_in_conflict_is_left_out(void **state)
 	catalog_free(catalog);
 }
 
+static void configure(struct fixture *fixture, const char *text)
+{
+	int fd = memfd_create("config", MFD_CLOEXEC);
+	char *reason;
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	config_put(fixture->config);
+	assert_int_equal(config_load_text(fd, NULL, &fixture->config, &reason), 0);
+	close(fd);
+}
+
+static void what_does_not_run_keeps_its_name(void **state)
+{
+	struct fixture *fixture = *state;
+	struct catalog *catalog = new_catalog(fixture, &fixture->meminfo, &fixture->stat);
+	const struct tree_node *node;
+
+	catalog_note_served(catalog, fixture->nodes);
+	catalog_free(catalog);
+	catalog = new_catalog(fixture, &fixture->stat, NULL);
+	node = walk(catalog->tree, "proc/meminfo");
+	assert_non_null(node);
+	assert_int_equal(node->id, node_id_of_path("proc/meminfo", false));
+	assert_null(node->generation);
+	assert_int_equal(node->on_fault, ON_FAULT_PASSTHROUGH);
+	assert_ptr_equal(walk(catalog->tree, "sys/cpu")->generation, &fixture->stat.generation);
+	catalog_free(catalog);
+}
+
 static void what_goes_away_keeps_its_node(void **state)
 {
 	struct fixture *fixture = *state;
 	struct catalog *before = new_catalog(fixture, &fixture->meminfo, &fixture->stat);
-	struct catalog *after = new_catalog(fixture, NULL, NULL);
+	struct catalog *after;
 	const uint64_t file = node_id_of_path("proc/meminfo", false);
 	const uint64_t subtree = node_id_of_path("sys/cpu", true);
 
-	catalog_note_absent(before, after, fixture->nodes);
+	catalog_note_served(before, fixture->nodes);
 	catalog_free(before);
-	catalog_free(after);
+	configure(fixture, "plugins = { \"uptime\" }\n");
 	/* A successor knows only what is in the memfd. */
 	nodes_free(fixture->nodes);
 	assert_int_equal(nodes_open(&fixture->state, &fixture->nodes), 0);
@@ -347,8 +408,11 @@ int main(void)
 		cmocka_unit_test(a_name_is_a_file_or_a_directory),
 		cmocka_unit_test(nothing_is_registered_below_a_subtree),
 		cmocka_unit_test(an_absent_node_answers_without_a_name),
+		cmocka_unit_test(an_absent_node_may_have_a_name),
 		cmocka_unit_test_setup_teardown(a_catalog_holds_its_generations, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_plugin_in_conflict_is_left_out, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(what_does_not_run_keeps_its_name, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(what_goes_away_keeps_its_node, set_up, tear_down),
 	};

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ledger.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "journal.h"
+#include "log.h"
+
+#define LEDGER_VERSION 1u
+/* How often a row that is being written is looked at again. */
+#define READ_ATTEMPTS 1000u
+
+/* A thread that calls plugins outside of any request. */
+struct thread_mark {
+	_Atomic uint32_t row;    /* of the plugin that it is in, + 1; 0: in none */
+	_Atomic uint32_t signal; /* not 0: that hit it there, and it is not entered yet */
+};
+
+struct ledger_section {
+	uint32_t size;
+	_Atomic uint32_t version;
+	struct thread_mark threads[LEDGER_THREADS];
+	_Atomic uint64_t death_count;
+	struct ledger_plugin plugins[LEDGER_PLUGINS_MAX];
+	struct ledger_fault faults[LEDGER_FAULTS_MAX];
+	struct ledger_death deaths[LEDGER_DEATHS_MAX];
+};
+
+size_t ledger_bytes(void)
+{
+	return sizeof(struct ledger_section);
+}
+
+void ledger_open(const struct state *state, struct ledger *ledger)
+{
+	struct ledger_section *section;
+	size_t length;
+
+	section = state_section(state, STATE_LEDGER, &length);
+	*ledger = (struct ledger){.section = NULL};
+	if (length < sizeof(*section))
+		return;
+	ledger->section = section;
+	if (section->size == sizeof(*section) && atomic_load(&section->version) == LEDGER_VERSION)
+		return;
+	memset(section, 0, sizeof(*section));
+	section->size = sizeof(*section);
+	atomic_store(&section->version, LEDGER_VERSION);
+}
+
+/* NULL where there is none, and when a successor of another version has taken it for its own. */
+static struct ledger_section *section_of(const struct ledger *ledger)
+{
+	struct ledger_section *section = ledger->section;
+
+	if (!section ||
+	    atomic_load_explicit(&section->version, memory_order_relaxed) != LEDGER_VERSION)
+		return NULL;
+	return section;
+}
+
+/* ---- rows ---- */
+
+/* Whether its name was ever whole: who died at the very first text left 1 here. */
+static bool has_name(const struct ledger_plugin *row)
+{
+	return atomic_load_explicit(&row->sequence, memory_order_acquire) > 1;
+}
+
+static int find_row(const struct ledger_section *section, const char *name)
+{
+	for (int row = 0; row < (int)LEDGER_PLUGINS_MAX; row++)
+		if (has_name(&section->plugins[row]) &&
+		    strncmp(section->plugins[row].name, name, LEDGER_NAME_MAX) == 0)
+			return row;
+	return -ENOENT;
+}
+
+static int free_row(const struct ledger_section *section)
+{
+	for (int row = 0; row < (int)LEDGER_PLUGINS_MAX; row++)
+		if (!has_name(&section->plugins[row]))
+			return row;
+	return -ENOSPC;
+}
+
+int ledger_find(const struct ledger *ledger, const char *name)
+{
+	const struct ledger_section *section = section_of(ledger);
+
+	return section ? find_row(section, name) : -ENOENT;
+}
+
+static void lift(struct ledger_section *section, unsigned row)
+{
+	struct ledger_plugin *plugin = &section->plugins[row];
+
+	for (unsigned index = 0; index < LEDGER_FAULTS_MAX; index++)
+		if (atomic_load(&section->faults[index].row) == row + 1)
+			atomic_store(&section->faults[index].row, 0);
+	atomic_store(&plugin->quarantined, 0);
+	atomic_store(&plugin->containers, 0);
+	atomic_store(&plugin->outside, 0);
+	atomic_store(&plugin->faults, 0);
+}
+
+/* The name of a row that has one is never written again: others look for it at any time. */
+static void write_texts(struct ledger_plugin *row, const struct ledger_plugin *plugin)
+{
+	uint32_t odd = atomic_load(&row->sequence) | 1;
+
+	atomic_store(&row->sequence, odd);
+	atomic_thread_fence(memory_order_release);
+	if (odd == 1)
+		snprintf(row->name, sizeof(row->name), "%s", plugin->name);
+	row->generation = plugin->generation;
+	row->loaded = plugin->loaded;
+	memcpy(row->path, plugin->path, sizeof(row->path));
+	memcpy(row->release, plugin->release, sizeof(row->release));
+	memcpy(row->build_id, plugin->build_id, sizeof(row->build_id));
+	atomic_store_explicit(&row->sequence, odd + 1, memory_order_release);
+}
+
+int ledger_serve(struct ledger *ledger, const struct ledger_plugin *plugin, bool changed)
+{
+	struct ledger_section *section = section_of(ledger);
+	int row;
+
+	if (!section)
+		return -ENOSPC;
+	row = find_row(section, plugin->name);
+	if (row < 0)
+		row = free_row(section);
+	if (row < 0)
+		return row;
+	write_texts(&section->plugins[row], plugin);
+	if (changed)
+		lift(section, (unsigned)row);
+	atomic_store(&section->plugins[row].serving, 1);
+	return row;
+}
+
+void ledger_drop(struct ledger *ledger, const char *name)
+{
+	int row = ledger_find(ledger, name);
+
+	if (row >= 0)
+		atomic_store(&ledger->section->plugins[row].serving, 0);
+}
+
+bool ledger_lift(struct ledger *ledger, const char *name)
+{
+	int row = ledger_find(ledger, name);
+	const struct ledger_plugin *plugin;
+	bool had_faults;
+
+	if (row < 0)
+		return false;
+	plugin = &ledger->section->plugins[row];
+	had_faults = atomic_load(&plugin->faults) != 0 || atomic_load(&plugin->quarantined) != 0;
+	lift(ledger->section, (unsigned)row);
+	return had_faults;
+}
+
+/* ---- quarantine ---- */
+
+static bool is_charged_to(const struct ledger_fault *fault, unsigned row, uint64_t group)
+{
+	return atomic_load_explicit(&fault->row, memory_order_acquire) == row + 1 &&
+	       atomic_load_explicit(&fault->group, memory_order_relaxed) == group;
+}
+
+bool ledger_is_banned(const struct ledger *ledger, unsigned row)
+{
+	const struct ledger_section *section = section_of(ledger);
+
+	return section && row < LEDGER_PLUGINS_MAX &&
+	       atomic_load_explicit(&section->plugins[row].quarantined, memory_order_relaxed);
+}
+
+bool ledger_is_quarantined(const struct ledger *ledger, unsigned row, uint64_t group)
+{
+	const struct ledger_section *section = section_of(ledger);
+
+	if (!section || row >= LEDGER_PLUGINS_MAX)
+		return false;
+	if (atomic_load_explicit(&section->plugins[row].quarantined, memory_order_relaxed))
+		return true;
+	/* What every read of a sound plugin comes to. */
+	if (atomic_load_explicit(&section->plugins[row].faults, memory_order_relaxed) <
+	    LEDGER_CHARGES_MAX)
+		return false;
+	for (unsigned index = 0; index < LEDGER_FAULTS_MAX; index++)
+		if (is_charged_to(&section->faults[index], row, group))
+			return atomic_load_explicit(&section->faults[index].charges,
+						    memory_order_relaxed) >= LEDGER_CHARGES_MAX;
+	return false;
+}
+
+/* ---- threads outside of requests ---- */
+
+void ledger_enter(struct ledger *ledger, enum ledger_thread thread, int row)
+{
+	struct ledger_section *section = section_of(ledger);
+
+	if (section)
+		atomic_store_explicit(&section->threads[thread].row,
+				      row < 0 ? 0 : (uint32_t)row + 1, memory_order_relaxed);
+}
+
+void ledger_mark(struct ledger *ledger, enum ledger_thread thread, int signal_number)
+{
+	struct ledger_section *section = section_of(ledger);
+
+	if (section)
+		atomic_store(&section->threads[thread].signal, (uint32_t)signal_number);
+}
+
+/* ---- charging ---- */
+
+static void ban(struct ledger_plugin *plugin, const char *why)
+{
+	if (atomic_exchange(&plugin->quarantined, 1))
+		return;
+	log_error("plugin %s is quarantined for all: %s; its files answer by on-fault until it is"
+		  " replaced or reloaded",
+		  plugin->name, why);
+}
+
+/* Whether this entry keeps a plugin from being called; one that is called for nobody needs none. */
+static bool quarantines(const struct ledger_section *section, const struct ledger_fault *fault)
+{
+	return atomic_load(&fault->charges) >= LEDGER_CHARGES_MAX &&
+	       !atomic_load(&section->plugins[atomic_load(&fault->row) - 1].quarantined);
+}
+
+static bool is_older(const struct ledger_fault *fault, const struct ledger_fault *other)
+{
+	return !other || fault->last < other->last;
+}
+
+/*
+ * The entry of this plugin and container, made if need be in the place of the oldest that quarantines
+ * nobody.  There is always one: a plugin is quarantined for fewer than two containers, and for requests
+ * without a reader, or for all.
+ */
+static struct ledger_fault *get_fault(struct ledger_section *section, unsigned row, uint64_t group)
+{
+	struct ledger_fault *found = NULL;
+
+	for (unsigned index = 0; index < LEDGER_FAULTS_MAX; index++)
+		if (is_charged_to(&section->faults[index], row, group))
+			return &section->faults[index];
+	for (unsigned index = 0; index < LEDGER_FAULTS_MAX; index++) {
+		struct ledger_fault *fault = &section->faults[index];
+
+		if (atomic_load(&fault->row) == 0) {
+			found = fault;
+			break;
+		}
+		if (!quarantines(section, fault) && is_older(fault, found))
+			found = fault;
+	}
+	if (!found)
+		return NULL;
+	atomic_store(&found->row, 0);
+	atomic_store(&found->charges, 0);
+	atomic_store(&found->group, group);
+	atomic_store(&found->row, row + 1);
+	return found;
+}
+
+static void quarantine(struct ledger_plugin *plugin, uint64_t group)
+{
+	if (group == LEDGER_NO_READER) {
+		log_error("plugin %s is quarantined for lookups: they are answered from the host",
+			  plugin->name);
+		return;
+	}
+	log_error("plugin %s is quarantined for the container with pid namespace %llu: its files"
+		  " answer by on-fault there",
+		  plugin->name, (unsigned long long)group);
+	if (atomic_fetch_add(&plugin->containers, 1) + 1 >= LEDGER_CONTAINERS_MAX)
+		ban(plugin, "it failed for several containers");
+}
+
+static void charge(struct ledger_section *section, unsigned row, uint64_t group,
+		   uint32_t signal_number)
+{
+	struct ledger_plugin *plugin = &section->plugins[row];
+	struct ledger_fault *fault = get_fault(section, row, group);
+
+	log_error("plugin %s ended its worker by signal %u (%s)", plugin->name, signal_number,
+		  strsignal((int)signal_number));
+	atomic_fetch_add(&plugin->faults, 1);
+	if (!fault)
+		return;
+	fault->last = (uint64_t)time(NULL);
+	fault->signal = signal_number;
+	if (atomic_fetch_add(&fault->charges, 1) + 1 == LEDGER_CHARGES_MAX)
+		quarantine(plugin, group);
+}
+
+static void charge_outside(struct ledger_section *section, unsigned row, uint32_t signal_number)
+{
+	struct ledger_plugin *plugin = &section->plugins[row];
+
+	log_error("plugin %s ended its worker by signal %u (%s), outside of any request",
+		  plugin->name, signal_number, strsignal((int)signal_number));
+	atomic_fetch_add(&plugin->faults, 1);
+	if (atomic_fetch_add(&plugin->outside, 1) + 1 >= LEDGER_CHARGES_MAX)
+		ban(plugin, "it failed outside of any request");
+}
+
+/* Whether the plugin of this row + 1 can be charged; marks are shared memory that anyone wrote to. */
+static bool is_row(const struct ledger_section *section, uint32_t row)
+{
+	return row != 0 && row <= LEDGER_PLUGINS_MAX && has_name(&section->plugins[row - 1]);
+}
+
+/* Enter what the thread of a slot was hit by, once; whether a plugin was charged. */
+static bool enter_slot(struct ledger_section *section, struct journal_mark *mark)
+{
+	uint32_t charges = atomic_load(&mark->charges);
+	uint32_t row = atomic_load(&mark->plugin);
+
+	if (charges == atomic_load(&mark->entered))
+		return false;
+	atomic_store(&mark->entered, charges);
+	if (!is_row(section, row))
+		return false;
+	charge(section, row - 1, atomic_load(&mark->group), atomic_load(&mark->signal));
+	return true;
+}
+
+/* The same for a thread without a slot.  It is gone: it is in no plugin any more. */
+static bool enter_thread(struct ledger_section *section, struct thread_mark *mark)
+{
+	uint32_t row = atomic_exchange(&mark->row, 0);
+	uint32_t signal_number = atomic_exchange(&mark->signal, 0);
+
+	if (signal_number == 0 || !is_row(section, row))
+		return false;
+	charge_outside(section, row - 1, signal_number);
+	return true;
+}
+
+/* ---- deaths that nobody is charged for ---- */
+
+/* SIGKILL is somebody's wish, or the kernel's when memory is short. */
+static bool is_fault(int status)
+{
+	if (WIFSIGNALED(status))
+		return WTERMSIG(status) != SIGKILL;
+	return WIFEXITED(status) && WEXITSTATUS(status) != 0;
+}
+
+static void append_name(char text[LEDGER_TEXT_MAX], const char *name)
+{
+	size_t length = strlen(text);
+	size_t needed = strnlen(name, LEDGER_NAME_MAX) + (length != 0);
+
+	if (length + needed < LEDGER_TEXT_MAX)
+		snprintf(text + length, LEDGER_TEXT_MAX - length, "%s%.*s", length ? " " : "",
+			 LEDGER_NAME_MAX, name);
+}
+
+static void list_death(struct ledger_section *section, const bool ran[LEDGER_PLUGINS_MAX],
+		       int status)
+{
+	uint64_t count = atomic_load(&section->death_count);
+	struct ledger_death *death = &section->deaths[count % LEDGER_DEATHS_MAX];
+
+	*death = (struct ledger_death){.when = (uint64_t)time(NULL), .status = status};
+	for (unsigned row = 0; row < LEDGER_PLUGINS_MAX; row++)
+		if (ran[row])
+			append_name(death->ran, section->plugins[row].name);
+	atomic_store(&section->death_count, count + 1);
+	log_error("no plugin is charged for the death of the worker; what ran: %s",
+		  death->ran[0] ? death->ran : "none");
+}
+
+void ledger_record_death(struct ledger *ledger, const struct journal *journal, int status)
+{
+	struct ledger_section *section = section_of(ledger);
+	bool ran[LEDGER_PLUGINS_MAX] = {false};
+	bool charged = false;
+
+	if (!section)
+		return;
+	for (int slot = 0; slot < (int)JOURNAL_SLOTS; slot++) {
+		struct journal_mark *mark;
+		uint32_t row;
+
+		if (journal_length(journal, slot) == 0)
+			continue;
+		/* One of an earlier request is emptied by this. */
+		mark = journal_mark(journal, slot);
+		row = atomic_load(&mark->plugin);
+		if (is_row(section, row))
+			ran[row - 1] = true;
+		charged |= enter_slot(section, mark);
+	}
+	for (unsigned thread = 0; thread < LEDGER_THREADS; thread++)
+		charged |= enter_thread(section, &section->threads[thread]);
+	if (!charged && is_fault(status))
+		list_death(section, ran, status);
+}
+
+void ledger_forget_death(struct ledger *ledger)
+{
+	struct ledger_section *section = section_of(ledger);
+
+	for (unsigned thread = 0; section && thread < LEDGER_THREADS; thread++)
+		atomic_store(&section->threads[thread].signal, 0);
+}
+
+/* ---- those who look ---- */
+
+int ledger_plugin_get(const struct ledger *ledger, unsigned row, struct ledger_plugin *plugin)
+{
+	const struct ledger_section *section = section_of(ledger);
+
+	if (!section || row >= LEDGER_PLUGINS_MAX)
+		return -ENOENT;
+	for (unsigned attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
+		const struct ledger_plugin *from = &section->plugins[row];
+		uint32_t sequence = atomic_load_explicit(&from->sequence, memory_order_acquire);
+
+		if (sequence == 0)
+			return -ENOENT;
+		if (sequence & 1)
+			continue;
+		memcpy(plugin, from, sizeof(*plugin));
+		atomic_thread_fence(memory_order_acquire);
+		if (atomic_load_explicit(&from->sequence, memory_order_relaxed) == sequence)
+			return 0;
+	}
+	/* Who wrote it died half-way; its successor writes it anew. */
+	return -ENOENT;
+}
+
+const struct ledger_fault *ledger_fault_get(const struct ledger *ledger, unsigned index)
+{
+	const struct ledger_section *section = section_of(ledger);
+
+	return section && index < LEDGER_FAULTS_MAX ? &section->faults[index] : NULL;
+}
+
+int ledger_death_get(const struct ledger *ledger, unsigned index, struct ledger_death *death)
+{
+	const struct ledger_section *section = section_of(ledger);
+	uint64_t count = ledger_deaths(ledger);
+
+	if (!section || index >= LEDGER_DEATHS_MAX || index >= count)
+		return -ENOENT;
+	*death = section->deaths[(count - 1 - index) % LEDGER_DEATHS_MAX];
+	death->ran[LEDGER_TEXT_MAX - 1] = '\0';
+	return 0;
+}
+
+uint64_t ledger_deaths(const struct ledger *ledger)
+{
+	const struct ledger_section *section = section_of(ledger);
+
+	return section ? atomic_load(&section->death_count) : 0;
+}
