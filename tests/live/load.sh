@@ -104,7 +104,7 @@ keepers_of() {
 	local pid
 	pgrep -f -- "--runtime-dir=$(runtime_of "$1") " | while read -r pid; do
 		[ "$(<"/proc/$pid/comm")" != lxcfs ] ||
-			tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q -- ' --internal-' || echo "$pid"
+			tr '\0' ' ' <"/proc/$pid/cmdline" | grep -Eq -- ' --internal-(worker|control|self-test) ' || echo "$pid"
 	done 2>/dev/null
 }
 
@@ -129,7 +129,7 @@ follow_keeper() {
 kill_keeper() {
 	local keeper=${daemon_pids[$1]}
 	kill -9 "$keeper"
-	wait "$keeper" 2>/dev/null || true
+	{ wait "$keeper" || true; } 2>/dev/null
 	follow_keeper "$1"
 }
 
@@ -141,10 +141,11 @@ keeper_memory() {
 	awk '$1 == "RssAnon:" { print $2 }' "/proc/${daemon_pids[main]}/status"
 }
 
-# It serves again, all has been counted, and nobody is in the middle of something.
+# It serves again, all has been counted, and nobody is in the middle of something.  What `check` ran, it ran
+# in a process of its own: this shell does not know of a new keeper yet.
 settle() {
-	await inside a "$helpers/reader" --limits "$limits" --rounds 1
-	await has_worker
+	await inside a "$helpers/reader" --limits "$limits" --rounds 1 || bail "nobody serves: $(tail "$(log_of main)")"
+	follow_keeper main || bail "there is no keeper: $(tail "$(log_of main)")"
 	sleep 1
 }
 

@@ -120,6 +120,7 @@ check "a good one is taken after that" upgrade
 # ---- kills ----
 
 check "$upgrades times somebody is killed in an upgrade" kill_in_upgrades
+settle
 end_load
 check "nobody is left in state D" await nobody_is_stuck
 nothing_was_given_up
