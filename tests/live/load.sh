@@ -155,9 +155,12 @@ ctl() {
 	timeout 120 "$build/lxcfsctl" --runtime-dir="$(runtime_of main)" "$@"
 }
 
+# The system's, which starts at once, where there is one.
+python=$(PATH=/usr/bin:$PATH command -v python3)
+
 # status EXPRESSION: of Python, on what the daemon says.
 status() {
-	ctl status --json | python3 -c 'import json, sys
+	ctl status --json | "$python" -IS -c 'import json, sys
 status = json.load(sys.stdin)
 print(eval(sys.argv[1]))' "$1"
 }
@@ -173,7 +176,7 @@ nothing_was_given_up() {
 
 # build_id FILE: print it.  build_id FILE NEW: make NEW, which differs from FILE in nothing else.
 build_id() {
-	python3 - "$@" <<'END'
+	"$python" -IS - "$@" <<'END'
 import os, sys
 data = open(sys.argv[1], "rb").read()
 note = b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0"
