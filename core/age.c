@@ -9,32 +9,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
+
+#include "pidnamespace.h"
 
 #define NANOSECONDS_PER_TICK 10000000u /* USER_HZ is 100 everywhere */
-
-/* Of the state and of starttime in /proc/PID/stat (proc(5) numbers them from 1). */
-#define FIELD_STATE 3
-#define FIELD_START 22
-
-/*
- * The second field, "(NAME)", is what the process calls itself and may hold blanks and parentheses:
- * the fields behind it begin at the last one.
- */
-static bool parse_start(struct lxcfs_text text, uint64_t *ticks)
-{
-	const char *end = memrchr(text.data, ')', (size_t)text.length);
-	struct lxcfs_text word = {"", 0};
-
-	if (!end)
-		return false;
-	text.length -= (uint64_t)(end + 1 - text.data);
-	text.data = end + 1;
-	for (int field = FIELD_STATE; field <= FIELD_START; field++)
-		if (!lxcfs_next_word(&text, &word))
-			return false;
-	return lxcfs_parse_number(word, ticks);
-}
 
 uint64_t start_get(struct rendering *rendering)
 {
@@ -45,7 +23,7 @@ uint64_t start_get(struct rendering *rendering)
 	if (rendering->init_pid == 0)
 		return 0;
 	snprintf(path, sizeof(path), "proc/%" PRIu32 "/stat", rendering->init_pid);
-	if (rendering_host_file(rendering, path, &text) != 0 || !parse_start(text, &ticks))
+	if (rendering_host_file(rendering, path, &text) != 0 || !pid_parse_start(text, &ticks))
 		return 0;
 	return lxcfs_multiply(ticks, NANOSECONDS_PER_TICK);
 }

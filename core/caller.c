@@ -109,7 +109,9 @@ static void learn_pid_namespace(struct reader *reader)
 	reader->pid_namespace = status.st_ino;
 	if (reader->pid_namespace == resolver->host_pid_namespace)
 		return;
-	facts->group = pid_namespace_outermost(fd, resolver->host_pid_namespace);
+	facts->group =
+		pid_namespace_group(resolver->hostfs->proc_fd, fd, resolver->host_pid_namespace,
+				    reader->tid, reader->arena);
 	facts->init_pid =
 		pid_namespace_init(resolver->hostfs->proc_fd, fd, reader->tid, reader->arena);
 	if (facts->init_pid != 0)

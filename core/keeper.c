@@ -203,6 +203,9 @@ static enum step take_event(struct keeper *keeper, enum succession_event event)
 			startup_announce(keeper);
 		if (keeper->upgrade >= 0)
 			become_new(keeper);
+		else
+			/* Another worker has it, or had. */
+			orders_retry(&keeper->orders, "the worker was replaced meanwhile");
 		return STEP_ON;
 	case SUCCESSION_DIED:
 		orders_retry(&keeper->orders, "the worker died of it, again and again");
@@ -318,11 +321,8 @@ static void accept_client(struct keeper *keeper)
 
 	if (pid < 0)
 		return;
-	if (orders_add_client(&keeper->orders, pid, channel) < 0) {
-		log_warning("%u clients use the control socket already; one more is refused",
-			    ORDERS_CLIENTS_MAX);
+	if (orders_add_client(&keeper->orders, pid, channel) < 0)
 		close(channel);
-	}
 }
 
 /* Children that are no workers: what served a client, and workers that were not waited for. */
@@ -388,7 +388,9 @@ static void fill_poll(const struct keeper *keeper, struct pollfd fds[POLL_COUNT]
 	for (int index = 0; index < POLL_COUNT; index++)
 		fds[index] = (struct pollfd){.fd = -1, .events = POLLIN};
 	fds[POLL_SIGNALS].fd = keeper->signal_fd;
-	fds[POLL_CONTROL].fd = keeper->control_fd;
+	/* Others wait: to start a process that must end at once is work for nothing. */
+	if (orders_take_clients(&keeper->orders))
+		fds[POLL_CONTROL].fd = keeper->control_fd;
 	fds[POLL_CURRENT_CHANNEL].fd = succession->current.channel;
 	fds[POLL_CURRENT_END].fd = succession->current.pidfd;
 	fds[POLL_NEXT_CHANNEL].fd = succession->next.channel;
@@ -509,6 +511,20 @@ static enum step look_at_mount(const struct keeper *keeper)
 	return STEP_GONE;
 }
 
+static enum mount_end mount_end(enum step step)
+{
+	switch (step) {
+	case STEP_LEAVE:
+		return MOUNT_STAYS;
+	case STEP_GONE:
+		return MOUNT_IS_GONE;
+	case STEP_FAIL:
+		return MOUNT_ABORTS;
+	default:
+		return MOUNT_ENDS;
+	}
+}
+
 int keeper_main(const struct options *options, char **argv, bool adopts)
 {
 	static struct keeper keeper;
@@ -522,6 +538,6 @@ int keeper_main(const struct options *options, char **argv, bool adopts)
 		step = look_at_mount(&keeper);
 	if (step == STEP_LEAVE)
 		leave(&keeper);
-	startup_undo(&keeper, step != STEP_LEAVE, step != STEP_LEAVE && step != STEP_GONE);
+	startup_undo(&keeper, mount_end(step));
 	return step == STEP_FAIL ? EXIT_FAILURE : EXIT_SUCCESS;
 }

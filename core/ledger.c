@@ -282,7 +282,7 @@ static void quarantine(struct ledger_plugin *plugin, uint64_t group)
 			  plugin->name);
 		return;
 	}
-	log_error("plugin %s is quarantined for the container with pid namespace %llu: its files"
+	log_error("plugin %s is quarantined for one container, number %llu: its files"
 		  " answer by on-fault there",
 		  plugin->name, (unsigned long long)group);
 	if (atomic_fetch_add(&plugin->containers, 1) + 1 >= LEDGER_CONTAINERS_MAX)

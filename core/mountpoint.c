@@ -215,3 +215,9 @@ int mountpoint_unmount(const char *path)
 {
 	return umount2(path, MNT_DETACH) == 0 ? 0 : -errno;
 }
+
+int mountpoint_abort(const char *path)
+{
+	/* Closing the descriptor would not do while a dead worker sits in the kernel with it. */
+	return umount2(path, MNT_FORCE | MNT_DETACH) == 0 ? 0 : -errno;
+}

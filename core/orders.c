@@ -27,6 +27,14 @@ int orders_add_client(struct orders *orders, pid_t pid, int channel)
 	return -EBUSY;
 }
 
+bool orders_take_clients(const struct orders *orders)
+{
+	for (unsigned client = 0; client < ORDERS_CLIENTS_MAX; client++)
+		if (orders->clients[client].pid == 0)
+			return true;
+	return false;
+}
+
 void orders_forget_client(struct orders *orders, int client)
 {
 	for (size_t index = 0; index < orders->count; index++)

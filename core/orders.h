@@ -44,6 +44,8 @@ void orders_init(struct orders *orders);
 
 /* -EBUSY: too many.  Owns `channel` on success. */
 int orders_add_client(struct orders *orders, pid_t pid, int channel);
+/* Whether there is room for one more. */
+bool orders_take_clients(const struct orders *orders);
 /* Its orders are done all the same, but nobody is told. */
 void orders_forget_client(struct orders *orders, int client);
 

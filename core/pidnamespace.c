@@ -24,6 +24,10 @@
 #define NESTING_MAX   64
 #define ANCESTORS_MAX 64
 
+/* Of the state and of starttime in /proc/PID/stat (proc(5) numbers them from 1). */
+#define FIELD_STATE 3
+#define FIELD_START 22
+
 static bool is_in_namespace(int proc_fd, uint32_t pid, uint64_t inode)
 {
 	char name[64];
@@ -73,17 +77,22 @@ static bool is_init(int proc_fd, uint32_t pid, uint64_t inode, struct arena *are
 	       read_status(proc_fd, pid, arena, &parent, &innermost) == 0 && innermost == 1;
 }
 
-/* Most processes descend from their pid 1. */
+/* Most processes descend from their pid 1, and from that of an outer namespace. */
 static uint32_t search_ancestors(int proc_fd, uint32_t pid, uint64_t inode, struct arena *arena)
 {
-	for (int step = 0; step < ANCESTORS_MAX && is_in_namespace(proc_fd, pid, inode); step++) {
+	bool was_inside = false;
+
+	for (int step = 0; step < ANCESTORS_MAX && pid != 0; step++) {
+		bool inside = is_in_namespace(proc_fd, pid, inode);
 		uint64_t parent;
 		uint64_t innermost;
 
-		if (read_status(proc_fd, pid, arena, &parent, &innermost) != 0)
+		if ((was_inside && !inside) ||
+		    read_status(proc_fd, pid, arena, &parent, &innermost) != 0)
 			return 0;
-		if (innermost == 1)
+		if (inside && innermost == 1)
 			return pid;
+		was_inside = inside;
 		pid = (uint32_t)parent;
 	}
 	return 0;
@@ -124,23 +133,69 @@ uint32_t pid_namespace_init(int proc_fd, int namespace_fd, uint32_t tid, struct 
 	return found != 0 ? found : search_all(proc_fd, status.st_ino, arena);
 }
 
-uint64_t pid_namespace_outermost(int namespace_fd, uint64_t host_inode)
+/*
+ * The second field, "(NAME)", is what the process calls itself and may hold blanks and parentheses:
+ * the fields behind it begin at the last one.
+ */
+bool pid_parse_start(struct lxcfs_text text, uint64_t *ticks)
+{
+	const char *end = memrchr(text.data, ')', (size_t)text.length);
+	struct lxcfs_text word = {"", 0};
+
+	if (!end)
+		return false;
+	text.length -= (uint64_t)(end + 1 - text.data);
+	text.data = end + 1;
+	for (int field = FIELD_STATE; field <= FIELD_START; field++)
+		if (!lxcfs_next_word(&text, &word))
+			return false;
+	return lxcfs_parse_number(word, ticks);
+}
+
+static uint64_t start_of(int proc_fd, uint32_t pid, struct arena *arena)
+{
+	struct lxcfs_text text;
+	uint64_t ticks;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%u/stat", pid);
+	if (pid == 0 || hostfs_read_at(proc_fd, name, arena, &text) != 0 ||
+	    !pid_parse_start(text, &ticks))
+		return 0;
+	return ticks;
+}
+
+/* A descriptor of the ancestor that is a child of the host's namespace; -1: there is none. */
+static int open_outermost(int namespace_fd, uint64_t host_inode)
 {
 	auto_close int current = fcntl(namespace_fd, F_DUPFD_CLOEXEC, 0);
-	uint64_t outermost = 0;
+	auto_close int outermost = -1;
 
 	for (int step = 0; step < NESTING_MAX && current >= 0; step++) {
 		struct stat status;
-		int parent;
 
 		if (fstat(current, &status) != 0)
-			return 0;
+			return -1;
 		if (status.st_ino == host_inode)
-			return outermost;
-		outermost = status.st_ino;
-		parent = ioctl(current, NS_GET_PARENT);
-		close(current);
-		current = parent;
+			return take_fd(&outermost);
+		if (outermost >= 0)
+			close(outermost);
+		outermost = current;
+		current = ioctl(outermost, NS_GET_PARENT);
 	}
-	return 0;
+	return -1;
+}
+
+uint64_t pid_namespace_group(int proc_fd, int namespace_fd, uint64_t host_inode, uint32_t tid,
+			     struct arena *arena)
+{
+	auto_close int fd = open_outermost(namespace_fd, host_inode);
+	struct stat status;
+	uint32_t init;
+
+	if (fd < 0 || fstat(fd, &status) != 0)
+		return 0;
+	init = pid_namespace_init(proc_fd, fd, tid, arena);
+	/* Without the uppermost bit: LEDGER_NO_READER is no group. */
+	return (uint32_t)status.st_ino | (start_of(proc_fd, init, arena) & INT32_MAX) << 32;
 }

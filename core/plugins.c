@@ -148,12 +148,32 @@ static void tell_config(const struct plugins *plugins, const struct config *conf
 
 /* ---- publishing ---- */
 
+/* What the ledger has of a plugin; all 0 if nothing. */
+static struct ledger_plugin find_row(const struct plugins *plugins, const char *name)
+{
+	const struct ledger *ledger = &plugins->server->ledger;
+	struct ledger_plugin plugin;
+	int row = ledger_find(ledger, name);
+
+	if (row < 0 || ledger_plugin_get(ledger, (unsigned)row, &plugin) != 0)
+		return (struct ledger_plugin){.generation = 0};
+	return plugin;
+}
+
+/* Generations are counted over the lives of workers. */
+static uint64_t last_number(const struct plugins *plugins, const char *name)
+{
+	return find_row(plugins, name).generation;
+}
+
 /* Its row in the ledger; what replaced another one begins with a clean one. */
 static void note_served(const struct plugins *plugins, struct generation *generation)
 {
 	struct ledger_plugin row = {.generation = generation->number,
 				    .loaded = (uint64_t)time(NULL)};
 
+	if (generation->inherited)
+		row.loaded = find_row(plugins, generation->name).loaded;
 	snprintf(row.name, sizeof(row.name), "%s", generation->name);
 	snprintf(row.path, sizeof(row.path), "%s", generation->path);
 	snprintf(row.release, sizeof(row.release), "%s",
@@ -254,18 +274,6 @@ static void put_all(struct generation **generations, size_t count)
 }
 
 /* ---- the first catalog of a worker ---- */
-
-/* Generations are counted over the lives of workers. */
-static uint64_t last_number(const struct plugins *plugins, const char *name)
-{
-	const struct ledger *ledger = &plugins->server->ledger;
-	struct ledger_plugin plugin;
-	int row = ledger_find(ledger, name);
-
-	return row >= 0 && ledger_plugin_get(ledger, (unsigned)row, &plugin) == 0
-		       ? plugin.generation
-		       : 0;
-}
 
 static bool is_banned(const struct plugins *plugins, const char *name)
 {
@@ -408,12 +416,9 @@ static bool has_name(const char *names, const char *name)
 
 static bool is_quarantined(const struct plugins *plugins, const char *name)
 {
-	const struct ledger *ledger = &plugins->server->ledger;
-	struct ledger_plugin plugin;
-	int row = ledger_find(ledger, name);
+	const struct ledger_plugin plugin = find_row(plugins, name);
 
-	return row >= 0 && ledger_plugin_get(ledger, (unsigned)row, &plugin) == 0 &&
-	       (plugin.quarantined || plugin.containers != 0);
+	return plugin.quarantined || plugin.containers != 0;
 }
 
 /* The generation to go on with: a new one if the file changed and is good, else the old one. */

@@ -311,14 +311,17 @@ int startup(struct keeper *keeper, const struct options *options, char **argv, b
 	return is_stored(keeper) ? start_stored(keeper) : start_new(keeper);
 }
 
-void startup_undo(struct keeper *keeper, bool for_good, bool unmount)
+void startup_undo(struct keeper *keeper, enum mount_end end)
 {
+	const char *mountpoint = keeper->options->mountpoint;
 	bool mounted = keeper->succession.mounted;
 
-	if (mounted && unmount)
-		mountpoint_unmount(keeper->options->mountpoint);
+	if (mounted && end == MOUNT_ENDS)
+		mountpoint_unmount(mountpoint);
+	else if (mounted && end == MOUNT_ABORTS)
+		mountpoint_abort(mountpoint);
 	succession_end(&keeper->succession);
-	if (!mounted || !for_good)
+	if (!mounted || end == MOUNT_STAYS)
 		return;
 	supervisor_drop(SUPERVISOR_FUSE);
 	supervisor_drop(SUPERVISOR_STATE);

@@ -275,7 +275,7 @@ static void print_deaths(struct json_object *status)
 {
 	struct json_object *list = output_member(status, "deaths");
 
-	print_line("%-11s %" PRId64 " deaths of a worker that no plugin was charged for",
+	print_line("%-11s %" PRId64 " (deaths of a worker that no plugin was charged for)",
 		   "unexplained", number_of(status, "unattributedDeaths"));
 	for (size_t index = 0;
 	     json_object_is_type(list, json_type_array) && index < json_object_array_length(list);

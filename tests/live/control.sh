@@ -72,7 +72,7 @@ end_reader() {
 	ended_well "$1" "$reader" "$work/reader.log"
 }
 
-plan $((68 + ${#all_plugins[@]} + 2 * ${#refused_objects[@]}))
+plan $((82 + ${#all_plugins[@]} + 2 * ${#refused_objects[@]}))
 make_cgroup a cpus=1 memory=256M swap=64M
 limits=1:$((256 * 1024)):$(expected_swap 64M)
 prepare_daemon main
@@ -112,7 +112,7 @@ is "both are this build" "$(value 's["keeper"]["buildId"], s["worker"]["buildId"
 	"('$(build_id "$build/lxcfs")', '$(build_id "$build/lxcfs")')"
 is "and this release" "$(value 's["keeper"]["release"], s["worker"]["release"]')" \
 	"('$("$build/lxcfs" --version)', '$("$build/lxcfs" --version)')"
-is "it serves" "$(value 's["mounted"], s["serving"], s["rescue"], s["passthrough"]')" "(True, True, False, False)"
+is "it serves" "$(value 's["serving"], s["rescue"], s["passthrough"]')" "(True, False, False)"
 is "the first generation" "$(value 's["generation"], s["takeovers"], s["handOvers"]')" "(1, 0, 0)"
 is "nothing went wrong" "$(value 's["passthroughAnswers"], s["unattributedDeaths"], s["deaths"]')" "(0, 0, [])"
 is "all plugins are listed" "$(value '" ".join(sorted(p))')" "$(printf '%s\n' "${all_plugins[@]}" probe | sort | xargs)"
@@ -160,6 +160,11 @@ ends "reconfigure" 0 '' ctl reconfigure
 echo 'nonsense = 1' >>"$(config_of main)"
 ends "a bad configuration is told" 1 'nonsense' ctl reconfigure
 configure main "${all_plugins[@]}" probe <<<'cpu-policy = quota'
+keeper=$(value 's["keeper"]["pid"]')
+handed_over=$(value 's["handOvers"]')
+ends "upgrade" 0 'runs now' ctl upgrade
+is "the keeper is the same process" "$(value 's["keeper"]["pid"]')" "$keeper"
+is "a hand-over is counted" "$(value 's["handOvers"]')" $((handed_over + 1))
 
 # ---- check ----
 
@@ -236,6 +241,16 @@ refuses "nor be heard" 'only root may' setpriv --reuid 65534 --regid 65534 --cle
 	"$build/lxcfsctl" --runtime-dir="$(runtime_of main)" status
 chmod 600 "$socket"
 end_reader "readers saw nothing of it"
+
+# ---- another keeper ----
+
+end_pid "${daemon_pids[main]}"
+await has_value 's["keeper"]["pid"] == '"${daemon_pids[main]}" False
+keeper=$(value 's["keeper"]["pid"]')
+remember_pid "$keeper"
+daemon_pids[main]=$keeper
+is "the next keeper answers" "$keeper" "$(<"$(pidfile_of main)")"
+is "it is mounted still" "$(memory_in_a)" $((256 * 1024))
 
 # ---- the end ----
 

@@ -81,7 +81,7 @@ kept_out_for_all() {
 		"$(inside c awk '$1 == "MemTotal:" { print $2 }' "$(mount_of main)/proc/meminfo")" $((64 * 1024))
 }
 
-plan 111
+plan 132
 make_cgroup a memory=256M
 make_cgroup b memory=128M
 make_cgroup c memory=64M
@@ -149,6 +149,36 @@ is "names and kinds are the same when the kernel asks again" "$(kinds_of_tree b)
 mended "a lookup that crashes"
 is "and after that" "$(kinds_of_tree b)" "$kinds"
 
+# ---- of a container that ended ----
+
+# The kernel gives the number of a namespace that is gone to another one; a worker that has seen it holds it.
+start_with_namespace() {
+	local round
+	stop_container d
+	kill_worker main
+	for ((round = 0; round < 50; round++)); do
+		start_container d main
+		[ "$(inside d readlink /proc/self/ns/pid)" != "$1" ] || return 0
+		stop_container d
+	done
+	start_container d main
+	return 1
+}
+
+make_cgroup d
+start_container d main
+inside d "$helpers/fileops" write "$probe" 'render crash' >/dev/null
+refuses "a rendering that crashes in a container that ends" 'Input/output error' inside d cat "$probe"
+is_kept_out "a container that ends" d
+if start_with_namespace "$(inside d readlink /proc/self/ns/pid)"; then
+	check "it does not hold for the next one in its cgroup and with its number" \
+		inside d grep -q '^release ' "$probe"
+else
+	skip "it does not hold for the next one in its cgroup and with its number" "none has it"
+fi
+stop_container d
+mended "a container that ended"
+
 # ---- of two containers, and of none ----
 
 names=$(inside c ls "$(mount_of main)/proc")
@@ -173,10 +203,10 @@ kept_out_for_all "timers"
 mended "timers"
 
 touch "$work/crash"
-worker=$(worker_of main)
-kill -9 "$worker"
+from=$(($(log_lines main) + 1))
+kill -9 "$(worker_of main)"
 check "a plugin that crashes when successors start is charged for it" \
-	await logs main 'plugin probe is quarantined for all' "$(($(log_lines main) + 1))"
+	await logs main 'plugin probe is quarantined for all' "$from"
 is "start: the next one goes without it" \
 	"$(inside c awk '$1 == "MemTotal:" { print $2 }' "$(mount_of main)/proc/meminfo")" $((64 * 1024))
 kept_out_for_all "start"
