@@ -56,8 +56,8 @@ goes_not() {
 		"$before"
 }
 
-write_program() {
-	cat >"$program.new"
+install_copy() {
+	cp "$1" "$program.new"
 	install_program "$program.new"
 }
 
@@ -79,7 +79,7 @@ kill_in_upgrades() {
 		wait $order || true
 		follow_keeper main || return
 		inside a "$helpers/reader" --limits "$limits" --rounds 1 || return
-	done 2>&1
+	done
 	upgrade
 }
 
@@ -101,19 +101,18 @@ is "it has as many descriptors as before" "$(keeper_descriptors)" "$descriptors"
 
 build_id "$build/lxcfs" "$program.new"
 install_program "$program.new" 644
-goes_not "not executable" '.'
+goes_not "not executable" 'not an executable file'
 head -c 20000 "$build/lxcfs" >"$program.new"
 install_program "$program.new"
-goes_not "truncated" '.'
-write_program <<<$'#!/bin/sh\nexit 3'
-goes_not "one that ends at once" '.'
-write_program <<<$'#!/bin/sh\nexec sleep 1000'
-goes_not "one that hangs" '.'
-cp "$helpers/newcomer" "$program.new"
-install_program "$program.new"
+goes_not "truncated" 'the new one cannot serve'
+install_copy /bin/false
+goes_not "one that ends at once" 'the new one cannot serve: it ended with status 1'
+install_copy "$helpers/newcomer_hangs"
+goes_not "one that hangs" 'the new one cannot serve'
+install_copy "$helpers/newcomer"
 goes_not "one that refuses the state" 'this state is of another version'
 rm "$program"
-goes_not "none" '.'
+goes_not "none" 'No such file'
 install_new_program
 check "a good one is taken after that" upgrade
 
