@@ -152,7 +152,7 @@ settle() {
 # ---- what it says ----
 
 ctl() {
-	timeout 120 "$build/lxcfsctl" --runtime-dir="$(runtime_of main)" "$@"
+	timeout 200 "$build/lxcfsctl" --runtime-dir="$(runtime_of main)" "$@"
 }
 
 # The system's, which starts at once, where there is one.
