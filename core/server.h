@@ -19,6 +19,7 @@
 #include "hostapi.h"
 #include "journal.h"
 #include "ledger.h"
+#include "lengths.h"
 #include "nodes.h"
 #include "parking.h"
 #include "polls.h"
@@ -37,6 +38,7 @@ struct server {
 	struct ledger ledger; /* without a section in `lxcfs render` */
 	struct nodes *nodes;
 	struct snapshot_store *snapshots;
+	struct lengths lengths;
 	struct quiescence *quiescence;
 	struct caller_resolver *resolver;
 	struct services services;
