@@ -152,7 +152,7 @@ done
 check "nothing is mounted any more" test -z "$(list_mounts | grep "$(mount_of main) ")"
 refuses "the container's file is an error" 'not connected' inside a cat /proc/meminfo
 check "by the default times a plugin that hangs is charged" \
-	await logs hang 'plugin probe is quarantined for the container'
+	await logs hang 'plugin probe is quarantined for one container'
 check "its request is answered" await is_gone "${readers[hang]}"
 matches "with an error" "$(<"$work/read.hang")" 'Input/output error'
 is "and no other plugin is left out" "$(logs hang 'no worker can serve with the plugins' && echo yes)" ''
