@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/fuse.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -60,8 +61,13 @@ static void tell_keeper(void)
 /* End the process by this signal, as if nobody had caught it. */
 static void die(int signal_number)
 {
+	sigset_t signals;
+
 	tell_keeper();
 	signal(signal_number, SIG_DFL);
+	sigemptyset(&signals);
+	sigaddset(&signals, signal_number);
+	pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 	raise(signal_number);
 }
 
@@ -83,48 +89,85 @@ static void on_fatal_signal(int signal_number)
 	die(signal_number);
 }
 
+/* ---- the clocks ---- */
+
 static void arm(struct server_thread *thread, uint64_t nanoseconds)
 {
 	const struct itimerspec time = {.it_value = {.tv_sec = (time_t)(nanoseconds / SECOND),
 						     .tv_nsec = (long)(nanoseconds % SECOND)}};
 
-	thread->clock.armed = timer_settime(thread->clock.timer, 0, &time, NULL) == 0;
+	atomic_store(&thread->clock.armed, timer_settime(thread->clock.timer, 0, &time, NULL) == 0);
 }
 
 /*
  * The clock is not set anew for each request: it is left running, and what it finds when it rings tells
- * what to do.  An idle thread is woken once, and not again.
+ * what to do.  For an idle thread it rings once, and not again.
  */
-static void on_timeout(int signal_number)
+static void look_at_clock(struct server_thread *thread)
 {
-	struct server_thread *thread = server_thread_current();
-	uint64_t running;
+	uint64_t started;
+	uint64_t time;
 
-	if (!thread)
+	/* First: then either this sees that the thread is busy, or the thread that it has to arm. */
+	atomic_store(&thread->clock.armed, false);
+	if (!atomic_load(&thread->clock.busy))
 		return;
-	thread->clock.armed = false;
-	if (!thread->clock.busy)
-		return;
-	running = now() - thread->clock.started;
-	if (running < thread->clock.timeout) {
-		arm(thread, thread->clock.timeout - running);
+	started = atomic_load(&thread->clock.started);
+	time = now();
+	if (time < started + thread->clock.timeout) {
+		arm(thread, started + thread->clock.timeout - time);
 		return;
 	}
-	charge(thread, signal_number);
-	die(signal_number);
+	charge(thread, TIMEOUT_SIGNAL);
+	die(TIMEOUT_SIGNAL);
+}
+
+static sigset_t timeout_signals(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, TIMEOUT_SIGNAL);
+	return signals;
+}
+
+/* A thread that sits in the kernel runs no signal handler, so its clock is looked at by this one. */
+static void *watch(void *argument)
+{
+	const sigset_t signals = timeout_signals();
+	siginfo_t information;
+
+	(void)argument;
+	for (;;)
+		if (sigwaitinfo(&signals, &information) > 0 && information.si_code == SI_TIMER)
+			look_at_clock(information.si_value.sival_ptr);
+	return NULL;
+}
+
+static int start_watch(void)
+{
+	const sigset_t signals = timeout_signals();
+	pthread_t handle;
+	int result;
+
+	/* All threads that are started from now on inherit it. */
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	result = pthread_create(&handle, NULL, watch, NULL);
+	if (result == 0)
+		pthread_detach(handle);
+	return -result;
 }
 
 int fault_catch(int channel)
 {
 	struct sigaction fatal = {.sa_handler = on_fatal_signal,
 				  .sa_flags = SA_ONSTACK | SA_NODEFER};
-	struct sigaction timeout = {.sa_handler = on_timeout, .sa_flags = SA_RESTART | SA_ONSTACK};
 
 	keeper_channel = channel;
 	for (size_t index = 0; index < sizeof(fatal_signals) / sizeof(fatal_signals[0]); index++)
 		if (sigaction(fatal_signals[index], &fatal, NULL) != 0)
 			return -errno;
-	return sigaction(TIMEOUT_SIGNAL, &timeout, NULL) == 0 ? 0 : -errno;
+	return start_watch();
 }
 
 /* A stack for handlers, which belongs to the thread for as long as the process lives. */
@@ -161,7 +204,9 @@ int fault_outside_open(struct ledger *ledger, enum ledger_thread thread)
 
 int fault_thread_open(struct server_thread *thread, uint32_t timeout)
 {
-	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = TIMEOUT_SIGNAL};
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
+				 .sigev_signo = TIMEOUT_SIGNAL,
+				 .sigev_value = {.sival_ptr = thread}};
 	int result = open_stack();
 
 	if (result != 0)
@@ -169,7 +214,6 @@ int fault_thread_open(struct server_thread *thread, uint32_t timeout)
 	thread->clock = (struct thread_clock){.timeout = (uint64_t)timeout * 1000000};
 	if (timeout == 0)
 		return 0;
-	event._sigev_un._tid = gettid();
 	if (timer_create(CLOCK_MONOTONIC, &event, &thread->clock.timer) != 0) {
 		log_warning("render-timeout does not work: no timer");
 		thread->clock.timeout = 0;
@@ -179,15 +223,15 @@ int fault_thread_open(struct server_thread *thread, uint32_t timeout)
 
 void fault_begin(struct server_thread *thread)
 {
-	thread->clock.started = now();
-	thread->clock.busy = true;
-	if (thread->clock.timeout != 0 && !thread->clock.armed)
+	atomic_store_explicit(&thread->clock.started, now(), memory_order_relaxed);
+	atomic_store(&thread->clock.busy, true);
+	if (thread->clock.timeout != 0 && !atomic_load(&thread->clock.armed))
 		arm(thread, thread->clock.timeout);
 }
 
 void fault_end(struct server_thread *thread)
 {
-	thread->clock.busy = false;
+	atomic_store_explicit(&thread->clock.busy, false, memory_order_release);
 }
 
 /* ---- which plugin ---- */

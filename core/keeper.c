@@ -431,8 +431,7 @@ static void end_late_order(struct keeper *keeper)
 		return;
 	log_error("worker %d hangs over an order; it is replaced", (int)current->pid);
 	orders_finish(&keeper->orders, -ETIMEDOUT, "the worker hung over it and was replaced");
-	succession_doom(&keeper->succession, current);
-	worker_process_kill(current);
+	succession_end_current(&keeper->succession);
 }
 
 static enum step take_worker(struct keeper *keeper, struct worker_process *process,

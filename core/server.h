@@ -52,13 +52,13 @@ struct server {
 	bool init_refused;       /* and was not the one that the kernel has from the predecessor */
 };
 
-/* How long a request may take: fault.h.  Read by a signal handler of the thread itself. */
+/* How long a request may take: fault.h.  Read by a signal handler of the thread, and by another thread. */
 struct thread_clock {
 	timer_t timer;
 	uint64_t timeout; /* nanoseconds; 0: none */
-	volatile uint64_t started;
-	volatile bool busy;
-	volatile bool armed;
+	_Atomic uint64_t started;
+	atomic_bool busy;
+	atomic_bool armed;
 };
 
 /* One thread that serves requests. */

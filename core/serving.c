@@ -12,6 +12,9 @@
 #include "parking.h"
 #include "session.h"
 
+/* Of a request that is tried again: all wait for it, and the keeper not longer than a few of these. */
+#define REPLAY_MILLISECONDS 2000u
+
 static void *serve(void *argument)
 {
 	struct server_thread *thread = argument;
@@ -49,8 +52,12 @@ static int take_over(struct serving *serving)
 {
 	struct server *server = serving->server;
 	struct server_thread *thread = &serving->threads[0];
-	int result = fault_thread_open(thread, server->render_timeout);
+	uint32_t timeout = server->render_timeout;
+	int result;
 
+	if (timeout > REPLAY_MILLISECONDS)
+		timeout = REPLAY_MILLISECONDS;
+	result = fault_thread_open(thread, timeout);
 	if (result != 0)
 		return result;
 	server_thread_set_current(thread);

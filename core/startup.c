@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -122,11 +123,19 @@ int startup_mount(struct keeper *keeper)
 	return runtime_write_pidfile(keeper->options);
 }
 
+static void tell_supervisor(const struct keeper *keeper)
+{
+	char status[PATH_MAX + sizeof("serves ")];
+
+	snprintf(status, sizeof(status), "serves %s", keeper->options->mountpoint);
+	supervisor_ready(status);
+}
+
 void startup_announce(struct keeper *keeper)
 {
 	keeper->announced = true;
 	log_notice("%s serves %s", PACKAGE_STRING, keeper->options->mountpoint);
-	supervisor_ready("serves");
+	tell_supervisor(keeper);
 }
 
 /* ---- on a mount that exists ---- */
@@ -303,7 +312,7 @@ static int start_adopted(struct keeper *keeper)
 	if (!upgraded)
 		return 0;
 	tell_upgraded(keeper, &adoption);
-	supervisor_ready("serves");
+	tell_supervisor(keeper);
 	return 0;
 }
 

@@ -25,6 +25,9 @@
 #define RETRY_MILLISECONDS       5000
 #define RETRY_LIMIT_MILLISECONDS 300000
 
+/* In place of a status as of waitpid(2): neither a signal nor a status. */
+#define NOT_ENDED (-1)
+
 void succession_init(struct succession *succession)
 {
 	worker_process_init(&succession->current);
@@ -44,6 +47,24 @@ static void set_phase(struct succession *succession, enum succession_phase phase
 {
 	succession->phase = phase;
 	succession->deadline = milliseconds ? clock_milliseconds() + milliseconds : 0;
+}
+
+/* If it sits in the kernel it never ends, and nobody is to wait for it. */
+void succession_doom(struct succession *succession, struct worker_process *process)
+{
+	int64_t soon = clock_milliseconds() + DYING_MILLISECONDS;
+
+	process->dying = true;
+	if (succession->deadline == 0 || succession->deadline > soon)
+		succession->deadline = soon;
+}
+
+/* The current one serves. */
+static void set_idle(struct succession *succession)
+{
+	set_phase(succession, PHASE_IDLE, succession->rescue ? succession->retry_pause : 0);
+	if (succession->current.dying)
+		succession_doom(succession, &succession->current);
 }
 
 static void give_reason(struct succession *succession, const char *reason)
@@ -149,6 +170,12 @@ int succession_adopt(struct succession *succession, pid_t pid, int channel)
 	return 0;
 }
 
+void succession_end_current(struct succession *succession)
+{
+	worker_process_kill(&succession->current);
+	succession_doom(succession, &succession->current);
+}
+
 bool succession_is_settled(const struct succession *succession)
 {
 	return succession->phase == PHASE_IDLE && succession->current.pid != 0 &&
@@ -177,6 +204,8 @@ void succession_serve(struct succession *succession)
 	atomic_store(&header_of(succession)->owner, 0);
 	channel_report(succession->next.channel, MESSAGE_SERVE, kind, NULL);
 	set_phase(succession, PHASE_STARTING, TAKEOVER_MILLISECONDS);
+	if (succession->next.dying)
+		succession_doom(succession, &succession->next);
 }
 
 static void end_current(struct succession *succession)
@@ -196,7 +225,8 @@ static enum succession_event next_is_ready(struct succession *succession)
 		return SUCCESSION_NONE;
 	}
 	set_phase(succession, PHASE_YIELDING, YIELD_MILLISECONDS);
-	if (channel_send(succession->current.channel, MESSAGE_YIELD, NULL, NULL, -1) != 0)
+	if (succession->current.dying ||
+	    channel_send(succession->current.channel, MESSAGE_YIELD, NULL, NULL, -1) != 0)
 		end_current(succession);
 	return SUCCESSION_NONE;
 }
@@ -217,22 +247,8 @@ static enum succession_event next_serves(struct succession *succession)
 			  " the next try is in %lld s",
 			  (long long)succession->retry_pause / 1000);
 	}
-	if (succession->current.dying)
-		set_phase(succession, PHASE_IDLE, DYING_MILLISECONDS);
-	else
-		set_phase(succession, PHASE_IDLE, succession->rescue ? succession->retry_pause : 0);
+	set_idle(succession);
 	return SUCCESSION_SERVES;
-}
-
-void succession_doom(struct succession *succession, struct worker_process *process)
-{
-	bool in_service = process == &succession->current &&
-			  (succession->phase == PHASE_IDLE || succession->phase == PHASE_PREPARING);
-
-	/* Also while the next one gets ready, which may take long: readers wait from now on. */
-	if (in_service && !process->dying)
-		set_phase(succession, succession->phase, DYING_MILLISECONDS);
-	process->dying = true;
 }
 
 enum succession_event succession_take(struct succession *succession, struct worker_process *from,
@@ -269,7 +285,9 @@ enum succession_event succession_take(struct succession *succession, struct work
 
 static void describe_end(char *text, size_t size, int status)
 {
-	if (WIFSIGNALED(status))
+	if (status == NOT_ENDED)
+		snprintf(text, size, "it does not end; going on without it");
+	else if (WIFSIGNALED(status))
 		snprintf(text, size, "it was ended by signal %d (%s)", WTERMSIG(status),
 			 strsignal(WTERMSIG(status)));
 	else
@@ -326,6 +344,8 @@ static int64_t longer_pause(int64_t pause)
 
 static enum succession_event next_ended(struct succession *succession, int status)
 {
+	bool was_hit = succession->next.dying;
+
 	log_death(succession, &succession->next, status);
 	worker_process_forget(&succession->next);
 	if (!succession->mounted)
@@ -338,7 +358,7 @@ static enum succession_event next_ended(struct succession *succession, int statu
 		} else {
 			ledger_forget_death(&succession->ledger);
 		}
-		set_phase(succession, PHASE_IDLE, succession->rescue ? succession->retry_pause : 0);
+		set_idle(succession);
 		return SUCCESSION_REFUSED;
 	}
 	/* One that was told to yield does not go on. */
@@ -348,7 +368,7 @@ static enum succession_event next_ended(struct succession *succession, int statu
 	record_death(succession, status);
 	atomic_store(&header_of(succession)->owner, 0);
 	/* Without plugins a worker is killed as well as with them. */
-	if (!(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
+	if (was_hit || !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
 		succession->failures++;
 	set_phase(succession, PHASE_IDLE,
 		  BACKOFF_MILLISECONDS * ((int64_t)succession->failures + 1));
@@ -373,9 +393,20 @@ static enum succession_event give_up_dying(struct succession *succession)
 	if (!worker_process_dumps_core(&succession->current))
 		worker_process_kill(&succession->current);
 	if (!worker_process_await_end(&succession->current, DYING_MILLISECONDS, &status))
-		log_error("worker %d does not end; going on without it",
-			  (int)succession->current.pid);
+		status = NOT_ENDED;
 	return current_ended(succession, status);
+}
+
+/* The same for the next one. */
+static enum succession_event give_up_next(struct succession *succession)
+{
+	int status = 0;
+
+	if (!worker_process_dumps_core(&succession->next))
+		worker_process_kill(&succession->next);
+	if (!worker_process_await_end(&succession->next, DYING_MILLISECONDS, &status))
+		log_error("worker %d does not end; going on without it", (int)succession->next.pid);
+	return next_ended(succession, status);
 }
 
 static enum succession_event next_is_late(struct succession *succession)
@@ -387,7 +418,8 @@ static enum succession_event next_is_late(struct succession *succession)
 	if (succession->current.pid == 0)
 		succession->failures = FAILURES_BEFORE_RESCUE;
 	worker_process_kill(&succession->next);
-	worker_process_await_end(&succession->next, END_MILLISECONDS, &status);
+	if (!worker_process_await_end(&succession->next, END_MILLISECONDS, &status))
+		status = NOT_ENDED;
 	return next_ended(succession, status);
 }
 
@@ -422,6 +454,8 @@ enum succession_event succession_timeout(struct succession *succession)
 		start_successor(succession);
 		return SUCCESSION_NONE;
 	case PHASE_YIELDING:
+		if (succession->next.dying)
+			return give_up_next(succession);
 		end_current(succession);
 		return SUCCESSION_NONE;
 	case PHASE_ENDING:
@@ -430,7 +464,7 @@ enum succession_event succession_timeout(struct succession *succession)
 		return current_ended(succession, 0);
 	case PHASE_PREPARING:
 	case PHASE_STARTING:
-		return next_is_late(succession);
+		return succession->next.dying ? give_up_next(succession) : next_is_late(succession);
 	default:
 		return SUCCESSION_NONE;
 	}

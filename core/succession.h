@@ -82,6 +82,8 @@ int succession_adopt(struct succession *succession, pid_t pid, int channel);
  * under way.
  */
 int succession_replace(struct succession *succession, enum start_mode mode, int program);
+/* End the one that serves, which hangs: another one follows. */
+void succession_end_current(struct succession *succession);
 /* Whether a worker serves and nothing is under way. */
 bool succession_is_settled(const struct succession *succession);
 
