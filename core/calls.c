@@ -12,6 +12,7 @@
 
 #include "channel.h"
 #include "cleanup.h"
+#include "config.h"
 #include "interface.h"
 #include "status.h"
 
@@ -146,15 +147,12 @@ static int order(struct control *control, const struct call *call, enum message_
 	return result == 0 ? await_result(control, call) : result;
 }
 
-/* As configfile.c accepts it; names are sent with spaces between them. */
-static bool is_plugin_name(const char *name)
+/* A JSON text can have a NUL in its middle. */
+static bool is_plugin_name(struct json_object *text)
 {
-	if (!name || name[0] == '\0' || name[0] == '.')
-		return false;
-	for (; *name; name++)
-		if ((unsigned char)*name <= ' ' || *name == '/' || *name == 0x7f)
-			return false;
-	return true;
+	return json_object_is_type(text, json_type_string) &&
+	       config_is_plugin_name(json_object_get_string(text),
+				     (size_t)json_object_get_string_len(text));
 }
 
 /* "a b c".  false: what was given is no list of names, or too long a one. */
@@ -171,8 +169,7 @@ static bool join_names(struct json_object *names, char text[CHANNEL_TEXT_MAX])
 		struct json_object *name = json_object_array_get_idx(names, index);
 		int count;
 
-		if (!json_object_is_type(name, json_type_string) ||
-		    !is_plugin_name(json_object_get_string(name)))
+		if (!is_plugin_name(name))
 			return false;
 		count = snprintf(text + length, CHANNEL_TEXT_MAX - length, "%s%s",
 				 length ? " " : "", json_object_get_string(name));

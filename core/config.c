@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "channel.h"
 #include "cleanup.h"
 #include "configfile.h"
 
@@ -288,4 +289,14 @@ bool config_passthrough(const struct config *config, const char *cgroup, const c
 		if (strcmp(container->passthrough[index], plugin) == 0)
 			return true;
 	return false;
+}
+
+bool config_is_plugin_name(const char *name, size_t length)
+{
+	if (length == 0 || length >= CHANNEL_NAME_MAX || name[0] == '.')
+		return false;
+	for (size_t index = 0; index < length; index++)
+		if ((unsigned char)name[index] <= ' ' || name[index] == '/' || name[index] == 0x7f)
+			return false;
+	return true;
 }

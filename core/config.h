@@ -85,4 +85,10 @@ const struct policy *config_policy(const struct config *config, const char *cgro
 /* Whether the configuration lets this container see the host's file of this plugin. */
 bool config_passthrough(const struct config *config, const char *cgroup, const char *plugin);
 
+/*
+ * Whether this can be the name of a plugin, which becomes a file name, and a word in messages of limited
+ * length.
+ */
+bool config_is_plugin_name(const char *name, size_t length);
+
 #endif

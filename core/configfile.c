@@ -181,12 +181,11 @@ static int validate_range(cfg_t *cfg, cfg_opt_t *option)
 	return -1;
 }
 
-/* A name becomes a file name. */
 static int validate_name(cfg_t *cfg, cfg_opt_t *option)
 {
 	const char *name = cfg_opt_getnstr(option, cfg_opt_size(option) - 1);
 
-	if (name[0] != '\0' && name[0] != '.' && !strchr(name, '/'))
+	if (config_is_plugin_name(name, strlen(name)))
 		return 0;
 	cfg_error(cfg, "plugins: \"%s\" is not the name of a plugin", name);
 	return -1;

@@ -184,7 +184,8 @@ int content_render(struct server_thread *thread, const struct target *target)
 		log_failure(thread, target, result);
 		if (target->node->on_fault != ON_FAULT_PASSTHROUGH)
 			return -EIO;
-	} else if (!target->node->generation && target->node->on_fault != ON_FAULT_PASSTHROUGH) {
+	} else if (target->node->on_fault != ON_FAULT_PASSTHROUGH &&
+		   !passthrough_asked(thread, target)) {
 		return -EIO;
 	}
 	output_reset(&thread->output,
@@ -259,7 +260,7 @@ int content_list(struct server_thread *thread, const struct target *target)
 		/* That it is not there, or not for this reader, is an answer and no fault. */
 		if (result == 0 || result == -ENOENT || result == -EACCES)
 			return result;
-	} else if (generation) {
+	} else if (passthrough_asked(thread, target)) {
 		return list_host(thread, target);
 	}
 	return target->node->on_fault == ON_FAULT_PASSTHROUGH ? list_host(thread, target) : -EIO;

@@ -39,7 +39,8 @@ static struct json_object *new_files(const struct generation *generation)
 static struct json_object *new_subtree(const struct generation *generation,
 				       const struct lxcfs_subtree *subtree)
 {
-	struct lxcfs_attributes attributes = {.size = sizeof(attributes)};
+	struct lxcfs_attributes attributes = {.size = sizeof(attributes),
+					      .version = LXCFS_ABI_VERSION};
 	struct json_object *object = json_object_new_object();
 
 	json_object_object_add(object, "path", varlink_new_text(subtree->path));

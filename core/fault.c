@@ -31,6 +31,9 @@ static _Thread_local struct {
 } outside;
 static _Thread_local volatile sig_atomic_t is_hit;
 
+/* When the lock of the plugin of each row was taken last: CLOCK_MONOTONIC nanoseconds. */
+static _Atomic uint64_t taken[LEDGER_PLUGINS_MAX];
+
 static uint64_t now(void)
 {
 	struct timespec time;
@@ -100,25 +103,45 @@ static void arm(struct server_thread *thread, uint64_t nanoseconds)
 }
 
 /*
+ * When its time is over: of one that waits, twice as long after who has the lock came to it, for that one
+ * has a clock of its own if it serves a request.
+ */
+static uint64_t end_of_time(struct thread_clock *clock, uint32_t waits_for)
+{
+	uint64_t started = atomic_load(&clock->started);
+	uint64_t since;
+
+	if (waits_for == 0)
+		return started + clock->timeout;
+	since = atomic_load_explicit(&taken[waits_for - 1], memory_order_relaxed);
+	return (since > started ? since : started) + 2 * clock->timeout;
+}
+
+/*
  * The clock is not set anew for each request: it is left running, and what it finds when it rings tells
  * what to do.  For an idle thread it rings once, and not again.
  */
 static void look_at_clock(struct server_thread *thread)
 {
-	uint64_t started;
+	uint32_t waits_for;
 	uint64_t time;
+	uint64_t end;
 
 	/* First: then either this sees that the thread is busy, or the thread that it has to arm. */
 	atomic_store(&thread->clock.armed, false);
 	if (!atomic_load(&thread->clock.busy))
 		return;
-	started = atomic_load(&thread->clock.started);
+	waits_for = atomic_load(&thread->clock.waits_for);
+	end = end_of_time(&thread->clock, waits_for);
 	time = now();
-	if (time < started + thread->clock.timeout) {
-		arm(thread, started + thread->clock.timeout - time);
+	if (time < end) {
+		arm(thread, end - time);
 		return;
 	}
-	charge(thread, TIMEOUT_SIGNAL);
+	/* A timer of the plugin that is waited for has no clock. */
+	if (waits_for == 0 || !ledger_mark_other(&thread->server->ledger, LEDGER_TIMERS,
+						 (int)waits_for - 1, TIMEOUT_SIGNAL))
+		charge(thread, TIMEOUT_SIGNAL);
 	die(TIMEOUT_SIGNAL);
 }
 
@@ -232,6 +255,26 @@ void fault_begin(struct server_thread *thread)
 void fault_end(struct server_thread *thread)
 {
 	atomic_store_explicit(&thread->clock.busy, false, memory_order_release);
+}
+
+void fault_wait(const struct generation *generation)
+{
+	struct server_thread *thread = server_thread_current();
+
+	if (thread && generation->row >= 0)
+		atomic_store(&thread->clock.waits_for, (uint32_t)generation->row + 1);
+}
+
+void fault_go_on(const struct generation *generation)
+{
+	struct server_thread *thread = server_thread_current();
+
+	if (generation->row >= 0)
+		atomic_store_explicit(&taken[generation->row], now(), memory_order_relaxed);
+	if (!thread)
+		return;
+	fault_begin(thread);
+	atomic_store(&thread->clock.waits_for, 0);
 }
 
 /* ---- which plugin ---- */

@@ -37,6 +37,12 @@ int fault_outside_open(struct ledger *ledger, enum ledger_thread thread);
 void fault_begin(struct server_thread *thread);
 void fault_end(struct server_thread *thread);
 /*
+ * Around the wait for the lock of a plugin that takes one call at a time, by any thread.  To have waited
+ * for others is not held against a request, unless one of them does not come back.
+ */
+void fault_wait(const struct generation *generation);
+void fault_go_on(const struct generation *generation);
+/*
  * The calling thread is in the code of the plugin of this row of the ledger (-1: it has none yet).  With
  * a request it stays the one that ran last, for what a plugin spoils is often hit only after it.
  */

@@ -259,13 +259,10 @@ void generation_put(struct generation *generation)
 
 void generation_enter(struct generation *generation)
 {
-	struct server_thread *thread = server_thread_current();
-
 	if (generation->plugin.threads == LXCFS_THREADS_SERIAL) {
+		fault_wait(generation);
 		pthread_mutex_lock(&generation->serial);
-		/* To have waited for others is not held against this request. */
-		if (thread)
-			fault_begin(thread);
+		fault_go_on(generation);
 	}
 	fault_enter_plugin(generation->row);
 }

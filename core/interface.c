@@ -61,7 +61,7 @@ static const char lxcfs_description[] =
 	"# rescue: it does so without plugins.  supervised: a service manager starts the next "
 	"keeper.\n"
 	"# passthrough: all files are the host's.  passthroughAnswers: how many answers were the\n"
-	"# host's though nobody asked for that.\n"
+	"# host's, whether that was asked for or not.\n"
 	"method Status() -> (\n"
 	"  keeper: ?Program,\n"
 	"  worker: ?Program,\n"

@@ -221,6 +221,18 @@ void ledger_mark(struct ledger *ledger, enum ledger_thread thread, int signal_nu
 		atomic_store(&section->threads[thread].signal, (uint32_t)signal_number);
 }
 
+bool ledger_mark_other(struct ledger *ledger, enum ledger_thread thread, int row, int signal_number)
+{
+	struct ledger_section *section = section_of(ledger);
+
+	if (!section || row < 0 ||
+	    atomic_load_explicit(&section->threads[thread].row, memory_order_relaxed) !=
+		    (uint32_t)row + 1)
+		return false;
+	ledger_mark(ledger, thread, signal_number);
+	return true;
+}
+
 /* ---- charging ---- */
 
 static void ban(struct ledger_plugin *plugin, const char *why)
@@ -282,9 +294,9 @@ static void quarantine(struct ledger_plugin *plugin, uint64_t group)
 			  plugin->name);
 		return;
 	}
-	log_error("plugin %s is quarantined for one container, number %llu: its files"
+	log_error("plugin %s is quarantined for one container, pid namespace %u: its files"
 		  " answer by on-fault there",
-		  plugin->name, (unsigned long long)group);
+		  plugin->name, ledger_namespace(group));
 	if (atomic_fetch_add(&plugin->containers, 1) + 1 >= LEDGER_CONTAINERS_MAX)
 		ban(plugin, "it failed for several containers");
 }

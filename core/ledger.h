@@ -74,6 +74,12 @@ struct ledger_death {
 	char ran[LEDGER_TEXT_MAX]; /* the plugins that were rendering then, "a b c" */
 };
 
+/* The inode number of its pid namespace, by which people know a group (pidnamespace.h); 0: the host's. */
+static inline uint32_t ledger_namespace(uint64_t group)
+{
+	return (uint32_t)group;
+}
+
 struct ledger_section;
 struct journal;
 
@@ -113,6 +119,9 @@ enum ledger_thread { LEDGER_CONTROL, LEDGER_TIMERS, LEDGER_THREADS };
 void ledger_enter(struct ledger *ledger, enum ledger_thread thread, int row);
 /* In a signal handler: the thread that called ledger_enter() is hit. */
 void ledger_mark(struct ledger *ledger, enum ledger_thread thread, int signal_number);
+/* The same for a thread that another one waits for in vain.  false: it is not in this plugin. */
+bool ledger_mark_other(struct ledger *ledger, enum ledger_thread thread, int row,
+		       int signal_number);
 
 /* ---- the keeper ---- */
 

@@ -440,11 +440,14 @@ static bool has_name(const char *names, const char *name)
 	return false;
 }
 
+/* For some readers, for all, or for lookups. */
 static bool is_quarantined(const struct plugins *plugins, const char *name)
 {
-	const struct ledger_plugin plugin = find_row(plugins, name);
+	const struct ledger *ledger = &plugins->server->ledger;
+	int row = ledger_find(ledger, name);
 
-	return plugin.quarantined || plugin.containers != 0;
+	return row >= 0 && (ledger_is_quarantined(ledger, (unsigned)row, LEDGER_NO_READER) ||
+			    find_row(plugins, name).containers != 0);
 }
 
 /* The generation to go on with: a new one if the file changed and is good, else the old one. */

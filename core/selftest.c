@@ -111,12 +111,15 @@ static int try_subtrees(struct trial *trial)
 
 	for (uint32_t index = 0; index < generation->plugin.subtree_count; index++) {
 		const struct lxcfs_subtree *subtree = &generation->subtrees[index];
-		struct lxcfs_attributes attributes = {.size = sizeof(attributes)};
+		struct lxcfs_attributes attributes = {.size = sizeof(attributes),
+						      .version = LXCFS_ABI_VERSION};
 		int result = subtree->lookup(&generation->host, "", &attributes);
 
 		begin_request(trial, "");
 		if (result == 0)
 			result = subtree->readdir(&trial->request.shown, &trial->directory);
+		if (result == 0)
+			result = trial->directory.output.status;
 		if (result != 0) {
 			fprintf(trial->report, "listing %s on this host: %s", subtree->path,
 				strerror(result < 0 ? -result : result));

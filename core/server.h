@@ -30,6 +30,7 @@
 #include "state.h"
 
 struct fuse_session;
+struct generation;
 
 struct server {
 	int fuse_fd;
@@ -59,6 +60,8 @@ struct thread_clock {
 	_Atomic uint64_t started;
 	atomic_bool busy;
 	atomic_bool armed;
+	/* The row of the plugin whose lock is waited for, + 1; 0: none is. */
+	_Atomic uint32_t waits_for;
 };
 
 /* One thread that serves requests. */

@@ -171,13 +171,12 @@ void session_close(struct server *server)
 
 /*
  * A rendering that killed its workers is answered by on-fault (content.c), names and attributes are the
- * host's then (target.c); any other request fails.
+ * host's then (target.c), and if not even that can be done they fail.  So does any other request at once.
  */
 static bool is_given_up(const struct server_thread *thread, const unsigned char *request)
 {
 	switch (((const struct fuse_in_header *)request)->opcode) {
 	case FUSE_READ:
-		return false;
 	case FUSE_LOOKUP:
 	case FUSE_GETATTR:
 	case FUSE_READLINK:
@@ -187,11 +186,17 @@ static bool is_given_up(const struct server_thread *thread, const unsigned char 
 	}
 }
 
+/* At any other error of a lookup the kernel drops the name, and what containers have mounted there. */
+static int error_of(const struct fuse_in_header *request)
+{
+	return request->opcode == FUSE_LOOKUP ? -ENOMEM : -EIO;
+}
+
 static void give_up(const struct server *server, const unsigned char *request)
 {
 	const struct fuse_in_header *given_up = (const struct fuse_in_header *)request;
 	const struct fuse_out_header reply = {
-		.len = sizeof(reply), .error = -EIO, .unique = given_up->unique};
+		.len = sizeof(reply), .error = error_of(given_up), .unique = given_up->unique};
 
 	log_error("a request of kind %u for node %llu ended its workers; it fails",
 		  given_up->opcode, (unsigned long long)given_up->nodeid);

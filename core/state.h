@@ -62,7 +62,7 @@ struct state_header {
 	_Atomic uint64_t hand_overs; /* and where one had yielded */
 	struct state_program keeper;
 	struct state_program worker;
-	_Atomic uint64_t passthrough_answers; /* answers that were the host's though not asked to */
+	_Atomic uint64_t passthrough_answers; /* answers that were the host's, asked for or not */
 	/* The first FUSE_INIT as the kernel sent it, and the reply that it got; length 0: not yet. */
 	_Atomic uint32_t init_request_length;
 	_Atomic uint32_t init_reply_length;

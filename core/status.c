@@ -40,7 +40,7 @@ static struct json_object *new_fault(const struct ledger_fault *fault)
 	uint64_t group = atomic_load(&fault->group);
 	char text[24];
 
-	snprintf(text, sizeof(text), "%" PRIu64, group);
+	snprintf(text, sizeof(text), "%" PRIu32, ledger_namespace(group));
 	json_object_object_add(object, "group",
 			       group == LEDGER_NO_READER ? NULL : varlink_new_text(text));
 	add_number(object, "charges", charges);

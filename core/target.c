@@ -173,10 +173,20 @@ static int subtree_attributes(const struct server_thread *thread, const struct t
 	return 0;
 }
 
+/*
+ * Whether a plugin tells by this that a name is there or is not.  Anything else is a failure, and must not
+ * reach the kernel: it would drop the name, and what containers have mounted there.
+ */
+static bool is_answer(int result)
+{
+	return result == 0 || result == -ENOENT || result == -ENOTDIR || result == -ENAMETOOLONG;
+}
+
 int target_attributes(const struct server_thread *thread, const struct target *target,
 		      struct stat *attributes)
 {
 	const struct tree_node *node = target->node;
+	int result;
 
 	if (node->kind == NODE_DIRECTORY) {
 		fill(thread, target->id, S_IFDIR | 0555, 0, attributes);
@@ -184,8 +194,10 @@ int target_attributes(const struct server_thread *thread, const struct target *t
 	}
 	if (!node->generation || (node->kind == NODE_SUBTREE && !target_has_plugin(thread, target)))
 		return absent_attributes(thread, target, attributes);
-	if (node->kind == NODE_SUBTREE)
-		return subtree_attributes(thread, target, target->path, attributes);
+	if (node->kind == NODE_SUBTREE) {
+		result = subtree_attributes(thread, target, target->path, attributes);
+		return is_answer(result) ? result : absent_attributes(thread, target, attributes);
+	}
 	fill(thread, target->id, S_IFREG | (node->file->mode & 0777), 0, attributes);
 	return 0;
 }
@@ -199,6 +211,19 @@ static int absent_child(const struct server_thread *thread, const struct target 
 	return host_attributes(thread, target, attributes);
 }
 
+static int child_attributes(const struct server_thread *thread, const struct target *parent,
+			    const char *name, struct target *target, struct stat *attributes)
+{
+	if (target_has_plugin(thread, parent)) {
+		int result = subtree_attributes(thread, target, target->path, attributes);
+
+		if (is_answer(result))
+			return result;
+	}
+	/* Whoever still holds a subtree that is not served any more goes on finding what is in it. */
+	return absent_child(thread, parent, name, target, attributes);
+}
+
 static int lookup_below(const struct server_thread *thread, const struct target *parent,
 			const char *name, struct target *target, struct stat *attributes)
 {
@@ -209,10 +234,7 @@ static int lookup_below(const struct server_thread *thread, const struct target 
 	result = target_join(parent, name, target->path);
 	if (result != 0)
 		return result;
-	/* Whoever still holds a subtree that is not served any more goes on finding what is in it. */
-	result = target_has_plugin(thread, parent)
-			 ? subtree_attributes(thread, target, target->path, attributes)
-			 : absent_child(thread, parent, name, target, attributes);
+	result = child_attributes(thread, parent, name, target, attributes);
 	if (result != 0)
 		return result;
 	/* Only a name that exists gets an id: a reader cannot fill the table with guesses. */

@@ -81,7 +81,7 @@ kept_out_for_all() {
 		"$(inside c awk '$1 == "MemTotal:" { print $2 }' "$(mount_of main)/proc/meminfo")" $((64 * 1024))
 }
 
-plan 132
+plan 134
 make_cgroup a memory=256M
 make_cgroup b memory=128M
 make_cgroup c memory=64M
@@ -146,6 +146,10 @@ refuses "a lookup that crashes again is that of the host" 'No such file' inside 
 is "and no worker ends by it" "$(worker_of main)" "$worker"
 mount -i -o remount "$(mount_of main)"
 is "names and kinds are the same when the kernel asks again" "$(kinds_of_tree b)" "$kinds"
+reload main
+worker=$(worker_of main)
+refuses "a lookup that crashes after a reload ends as on the host" 'No such file' inside a stat "$tree/crash"
+check "the plugin was asked again: a reload lifts it" test "$(worker_of main)" != "$worker"
 mended "a lookup that crashes"
 is "and after that" "$(kinds_of_tree b)" "$kinds"
 

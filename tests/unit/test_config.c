@@ -17,6 +17,9 @@
 
 #include "core/config.h"
 
+#define SIXTEEN    "abcdefghijklmnop"
+#define SIXTY_FOUR SIXTEEN SIXTEEN SIXTEEN SIXTEEN
+
 /* A folder of its own, removed with its files. */
 struct fixture {
 	char root[32];
@@ -413,6 +416,11 @@ static void every_complaint_has_file_line_and_reason(void **state)
 		{"\nplugins = {\"stat\", \"../evil\"}\n\n",
 		 "2: plugins: \"../evil\" is not the name of a plugin"},
 		{"plugins = {\"\"}\n", "1: plugins: \"\" is not the name of a plugin"},
+		{"plugins = {\"two words\"}\n",
+		 "1: plugins: \"two words\" is not the name of a plugin"},
+		/* 64 bytes: a successor would look for its code by another name. */
+		{"plugins = {\"" SIXTY_FOUR "\"}\n",
+		 "1: plugins: \"" SIXTY_FOUR "\" is not the name of a plugin"},
 		{"plugin \"a\" {\n on-fault = never\n}\n",
 		 "2: on-fault = never: not one of error, passthrough"},
 		{"plugin \"a\" { x = 1 }\nplugin \"a\" { x = 2 }\n",

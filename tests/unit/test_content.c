@@ -322,6 +322,63 @@ static void names_that_were_given_out_stay(void **state)
 	assert_int_equal(fixture.calls, 1);
 }
 
+/* ---- nothing that passes makes the kernel forget a name ---- */
+
+static void look_up_child(const char *name, int result, int expected, mode_t mode)
+{
+	struct target found;
+	struct stat attributes = {.st_mode = 0};
+
+	fixture.result = result;
+	assert_int_equal(target_lookup(&fixture.thread, &fixture.target, name, &found, &attributes),
+			 expected);
+	assert_int_equal(attributes.st_mode & S_IFMT, mode);
+	if (expected == 0)
+		assert_int_equal(attributes.st_ino, found.id);
+}
+
+static void a_lookup_that_fails_is_not_the_readers(void **state)
+{
+	(void)state;
+	use_subtree("");
+	fixture.target.id = 5;
+	look_up_child("known", 0, 0, S_IFREG);
+	look_up_child("known", -EMFILE, 0, S_IFREG);
+	look_up_child("known", 7, 0, S_IFREG);
+	look_up_child("there", -EIO, 0, S_IFREG);
+	/* That there is none is an answer. */
+	look_up_child("there", -ENOENT, -ENOENT, 0);
+	look_up_child("nowhere", -EIO, -ENOENT, 0);
+}
+
+static void attributes_of_a_subtree_do_not_fail(void **state)
+{
+	struct stat attributes;
+
+	(void)state;
+	use_subtree("");
+	fixture.result = -EMFILE;
+	assert_int_equal(target_attributes(&fixture.thread, &fixture.target, &attributes), 0);
+	assert_true(S_ISDIR(attributes.st_mode));
+}
+
+/* ---- the emergency brake, where no plugin could be loaded ---- */
+
+static void passthrough_for_all_needs_no_plugin(void **state)
+{
+	(void)state;
+	fixture.node.generation = NULL;
+	begin();
+	assert_int_equal(content_render(&fixture.thread, &fixture.target), -EIO);
+	fixture.server.state.header->passthrough = 1;
+	assert_int_equal(content_render(&fixture.thread, &fixture.target), 0);
+	assert_output("the host's\n");
+	use_subtree("");
+	assert_int_equal(content_list(&fixture.thread, &fixture.target), 0);
+	fixture.server.state.header->passthrough = 0;
+	assert_int_equal(content_list(&fixture.thread, &fixture.target), -EIO);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -336,6 +393,9 @@ int main(void)
 		TEST(opening_and_listing_are_by_on_fault_too),
 		TEST(names_do_not_depend_on_who_reads),
 		TEST(names_that_were_given_out_stay),
+		TEST(a_lookup_that_fails_is_not_the_readers),
+		TEST(attributes_of_a_subtree_do_not_fail),
+		TEST(passthrough_for_all_needs_no_plugin),
 	};
 
 	log_open(LOG_TARGET_STDERR, 0);

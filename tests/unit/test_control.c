@@ -295,6 +295,8 @@ static void a_bad_call_is_refused(void **state)
 		 VARLINK_ERROR_PARAMETER, "parameter", "names"},
 		{"{\"method\":\"io.lxcfs.Reload\",\"parameters\":{\"names\":[\"../a\"]}}",
 		 VARLINK_ERROR_PARAMETER, "parameter", "names"},
+		{"{\"method\":\"io.lxcfs.Reload\",\"parameters\":{\"names\":[\"a\\u0000b\"]}}",
+		 VARLINK_ERROR_PARAMETER, "parameter", "names"},
 		{"{\"method\":\"org.varlink.service.GetInterfaceDescription\"}",
 		 VARLINK_ERROR_PARAMETER, "parameter", "interface"},
 		{"{\"method\":\"org.varlink.service.GetInterfaceDescription\",\"parameters\":"

@@ -257,8 +257,9 @@ static void fill_state(struct fixture *fixture)
 	serve_plugin(fixture, "uptime", 1);
 	serve_plugin(fixture, "swaps", 1);
 	ledger_drop(&fixture->ledger, "swaps");
-	charge(fixture, "stat", 1001);
-	charge(fixture, "stat", 1001);
+	/* The upper half tells apart those that have the number one after the other. */
+	charge(fixture, "stat", UINT64_C(5) << 32 | 1001);
+	charge(fixture, "stat", UINT64_C(5) << 32 | 1001);
 	charge(fixture, "uptime", 1001);
 	charge(fixture, "uptime", 1001);
 	charge(fixture, "uptime", 1002);

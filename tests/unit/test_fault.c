@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -297,6 +298,105 @@ static void of_many_at_once_each_is_marked_once(void **state)
 	assert_int_equal(count_messages(fixture, MESSAGE_DYING), 1);
 }
 
+/* ---- a plugin that takes one call at a time ---- */
+
+#define WAIT_TIMEOUT 600
+
+static void sleep_milliseconds(long milliseconds)
+{
+	const struct timespec time = {.tv_nsec = milliseconds * 1000000};
+
+	/* The clock rings meanwhile. */
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+}
+
+/* Each takes less than render-timeout, all of them together more. */
+static void *take_a_while(void *argument)
+{
+	struct server_thread *thread = argument;
+	struct fixture *fixture =
+		(struct fixture *)((char *)thread->server - offsetof(struct fixture, server));
+
+	serve_as(thread, WAIT_TIMEOUT);
+	generation_enter(&fixture->generation);
+	sleep_milliseconds(WAIT_TIMEOUT / 4);
+	generation_leave(&fixture->generation);
+	fault_end(thread);
+	return NULL;
+}
+
+static void open_serial(struct fixture *fixture)
+{
+	fixture->generation.plugin.threads = LXCFS_THREADS_SERIAL;
+	pthread_mutex_init(&fixture->generation.serial, NULL);
+}
+
+static void wait_for_each_other(struct fixture *fixture)
+{
+	static struct server_thread threads[CRASHERS];
+	pthread_t handles[CRASHERS];
+
+	open_serial(fixture);
+	for (int index = 0; index < CRASHERS; index++) {
+		threads[index] = (struct server_thread){.server = &fixture->server, .slot = index};
+		write_request(fixture, index, 20 + (uint64_t)index);
+		if (pthread_create(&handles[index], NULL, take_a_while, &threads[index]) != 0)
+			_exit(102);
+	}
+	for (int index = 0; index < CRASHERS; index++)
+		pthread_join(handles[index], NULL);
+	_exit(0);
+}
+
+static void to_wait_for_others_is_no_overrun(void **state)
+{
+	struct fixture *fixture = *state;
+	int status = end_of(fixture, wait_for_each_other);
+
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(count_messages(fixture, MESSAGE_DYING), 0);
+}
+
+static void *hang_in_timer(void *argument)
+{
+	struct fixture *fixture = argument;
+
+	if (fault_outside_open(&fixture->server.ledger, LEDGER_TIMERS) != 0)
+		_exit(101);
+	generation_enter(&fixture->generation);
+	pthread_barrier_wait(&barrier);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void wait_for_a_timer(struct fixture *fixture)
+{
+	pthread_t handle;
+
+	open_serial(fixture);
+	pthread_barrier_init(&barrier, NULL, 2);
+	if (pthread_create(&handle, NULL, hang_in_timer, fixture) != 0)
+		_exit(102);
+	pthread_barrier_wait(&barrier);
+	serve_as(&fixture->thread, 20);
+	generation_enter(&fixture->generation);
+}
+
+static uint32_t faults_outside(struct fixture *fixture);
+
+static void who_waits_for_a_timer_in_vain_marks_the_timer(void **state)
+{
+	struct fixture *fixture = *state;
+	int status = end_of(fixture, wait_for_a_timer);
+
+	assert_int_equal(WTERMSIG(status), SIGALRM);
+	assert_int_equal(mark_of(fixture, SLOT)->charges, 0);
+	assert_int_equal(faults_outside(fixture), 1);
+	assert_int_equal(count_messages(fixture, MESSAGE_DYING), 1);
+}
+
 /* ---- threads that do not serve ---- */
 
 static void crash_outside(struct fixture *fixture)
@@ -401,6 +501,8 @@ int main(void)
 		TEST(an_overflown_stack_is_marked),
 		TEST(an_overrun_of_time_is_marked),
 		TEST(of_many_at_once_each_is_marked_once),
+		TEST(to_wait_for_others_is_no_overrun),
+		TEST(who_waits_for_a_timer_in_vain_marks_the_timer),
 		TEST(a_timer_is_marked_in_the_ledger),
 		TEST(outside_of_a_plugin_nobody_is_marked),
 		TEST(a_thread_that_nobody_knows_only_says_so),
