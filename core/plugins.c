@@ -388,13 +388,31 @@ int plugins_prepare(struct plugins *plugins, struct config *config, struct inher
 	return result;
 }
 
+/* What served under a predecessor that had another configuration. */
+static void drop_unconfigured(const struct plugins *plugins, const struct config *config)
+{
+	struct ledger *ledger = &plugins->server->ledger;
+	struct ledger_plugin row;
+
+	for (unsigned index = 0; index < LEDGER_PLUGINS_MAX; index++) {
+		if (ledger_plugin_get(ledger, index, &row) != 0 || !row.serving ||
+		    config_find_plugin(config, row.name))
+			continue;
+		ledger_drop(ledger, row.name);
+		if (plugins->channel >= 0)
+			channel_send(plugins->channel, MESSAGE_DROPPED, row.name, NULL, -1);
+	}
+}
+
 int plugins_begin(struct plugins *plugins)
 {
 	struct config *config = plugins->prepared_config;
 	int result = publish_generations(plugins, config, plugins->prepared, config->plugin_count);
 
-	if (result == 0)
+	if (result == 0) {
+		drop_unconfigured(plugins, config);
 		tell_config(plugins, config);
+	}
 	forget_prepared(plugins);
 	return result;
 }

@@ -83,6 +83,12 @@ int state_create(struct state *state)
 
 static int check(const struct state_header *header, size_t length)
 {
+	struct state_header ours = {.size = 0};
+
+	lay_out(&ours);
+	/* Its slots have no version of their own. */
+	if (header->sections[STATE_JOURNAL].length != ours.sections[STATE_JOURNAL].length)
+		return -EPROTO;
 	if (header->size != sizeof(*header) || header->version != STATE_VERSION ||
 	    memcmp(header->magic, STATE_MAGIC, sizeof(STATE_MAGIC)) != 0)
 		return -EPROTO;

@@ -106,6 +106,13 @@ static void another_version_is_not_misread(void **unused)
 	state.header->size--;
 	state.header->magic[0] ^= 1;
 	assert_int_equal(state_map(state.fd, &successor), -EPROTO);
+	state.header->magic[0] ^= 1;
+	state.header->sections[STATE_JOURNAL].length -= 4096;
+	assert_int_equal(state_map(state.fd, &successor), -EPROTO);
+	state.header->sections[STATE_JOURNAL].length += 4096;
+	assert_int_equal(state_map(state.fd, &successor), 0);
+	state_close(&successor);
+	state.fd = -1;
 	state_close(&state);
 }
 
