@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "clock.h"
 #include "log.h"
 
 #define STACK_BYTES    65536u
@@ -29,14 +30,6 @@ static _Thread_local struct {
 	enum ledger_thread thread;
 } outside;
 static _Thread_local volatile sig_atomic_t is_hit;
-
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * SECOND + (uint64_t)time.tv_nsec;
-}
 
 /* Only stores into shared memory: this runs in signal handlers. */
 static void charge(const struct server_thread *thread, int signal_number)
@@ -130,7 +123,7 @@ static void on_timeout(int signal_number)
 	thread->clock.armed = false;
 	if (!thread->clock.busy)
 		return;
-	time = now();
+	time = clock_nanoseconds();
 	end = end_of_time(&thread->clock);
 	if (time < end) {
 		arm(thread, end - time);
@@ -206,7 +199,7 @@ int fault_thread_open(struct server_thread *thread, uint32_t timeout)
 
 void fault_begin(struct server_thread *thread)
 {
-	thread->clock.started = now();
+	thread->clock.started = clock_nanoseconds();
 	thread->clock.busy = true;
 	if (thread->clock.timeout != 0 && !thread->clock.armed)
 		arm(thread, thread->clock.timeout);
@@ -229,7 +222,7 @@ void fault_go_on(struct generation *generation)
 {
 	struct server_thread *thread = server_thread_current();
 
-	atomic_store_explicit(&generation->taken, now(), memory_order_relaxed);
+	atomic_store_explicit(&generation->taken, clock_nanoseconds(), memory_order_relaxed);
 	if (!thread)
 		return;
 	fault_begin(thread);
