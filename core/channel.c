@@ -95,11 +95,12 @@ int channel_receive(int channel, struct message *message, int *fd)
 	ssize_t length;
 
 	*fd = -1;
+	/* ECONNRESET, once: the other end went without reading all; what it said before is still here. */
 	do
 		length = recvmsg(channel, &header, MSG_CMSG_CLOEXEC);
-	while (length < 0 && errno == EINTR);
+	while (length < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (length < 0)
-		return errno == ECONNRESET ? -EPIPE : -errno;
+		return -errno;
 	if (length == 0)
 		return -EPIPE;
 	*fd = fd_of(&header);

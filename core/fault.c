@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/fuse.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -31,6 +32,9 @@ static _Thread_local struct {
 } outside;
 static _Thread_local volatile sig_atomic_t is_hit;
 
+/* When the lock of the plugin of each row was taken last: CLOCK_MONOTONIC nanoseconds. */
+static _Atomic uint64_t taken[LEDGER_PLUGINS_MAX];
+
 /* Only stores into shared memory: this runs in signal handlers. */
 static void charge(const struct server_thread *thread, int signal_number)
 {
@@ -53,8 +57,13 @@ static void tell_keeper(void)
 /* End the process by this signal, as if nobody had caught it. */
 static void die(int signal_number)
 {
+	sigset_t signals;
+
 	tell_keeper();
 	signal(signal_number, SIG_DFL);
+	sigemptyset(&signals);
+	sigaddset(&signals, signal_number);
+	pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 	raise(signal_number);
 }
 
@@ -76,75 +85,105 @@ static void on_fatal_signal(int signal_number)
 	die(signal_number);
 }
 
+/* ---- the clocks ---- */
+
 static void arm(struct server_thread *thread, uint64_t nanoseconds)
 {
 	const struct itimerspec time = {.it_value = {.tv_sec = (time_t)(nanoseconds / SECOND),
 						     .tv_nsec = (long)(nanoseconds % SECOND)}};
 
-	thread->clock.armed = timer_settime(thread->clock.timer, 0, &time, NULL) == 0;
+	atomic_store(&thread->clock.armed, timer_settime(thread->clock.timer, 0, &time, NULL) == 0);
 }
 
 /*
  * When its time is over: of one that waits, twice as long after who has the lock came to it, for that one
  * has a clock of its own if it serves a request.
  */
-static uint64_t end_of_time(const struct thread_clock *clock)
+static uint64_t end_of_time(struct thread_clock *clock, uint32_t waits_for)
 {
-	const struct generation *generation = clock->waits_for;
-	uint64_t taken;
+	uint64_t started = atomic_load(&clock->started);
+	uint64_t since;
 
-	if (!generation)
-		return clock->started + clock->timeout;
-	taken = atomic_load_explicit(&generation->taken, memory_order_relaxed);
-	return (taken > clock->started ? taken : clock->started) + 2 * clock->timeout;
-}
-
-/* A timer of the plugin that is waited for has no clock. */
-static bool is_held_by_timers(struct server_thread *thread, int signal_number)
-{
-	const struct generation *generation = thread->clock.waits_for;
-
-	return generation && ledger_mark_other(&thread->server->ledger, LEDGER_TIMERS,
-					       generation->row, signal_number);
+	if (waits_for == 0)
+		return started + clock->timeout;
+	since = atomic_load_explicit(&taken[waits_for - 1], memory_order_relaxed);
+	return (since > started ? since : started) + 2 * clock->timeout;
 }
 
 /*
  * The clock is not set anew for each request: it is left running, and what it finds when it rings tells
- * what to do.  An idle thread is woken once, and not again.
+ * what to do.  For an idle thread it rings once, and not again.
  */
-static void on_timeout(int signal_number)
+static void look_at_clock(struct server_thread *thread)
 {
-	struct server_thread *thread = server_thread_current();
+	uint32_t waits_for;
 	uint64_t time;
 	uint64_t end;
 
-	if (!thread)
+	/* First: then either this sees that the thread is busy, or the thread that it has to arm. */
+	atomic_store(&thread->clock.armed, false);
+	if (!atomic_load(&thread->clock.busy))
 		return;
-	thread->clock.armed = false;
-	if (!thread->clock.busy)
-		return;
+	waits_for = atomic_load(&thread->clock.waits_for);
+	end = end_of_time(&thread->clock, waits_for);
 	time = clock_nanoseconds();
-	end = end_of_time(&thread->clock);
 	if (time < end) {
 		arm(thread, end - time);
 		return;
 	}
-	if (!is_held_by_timers(thread, signal_number))
-		charge(thread, signal_number);
-	die(signal_number);
+	/* A timer of the plugin that is waited for has no clock. */
+	if (waits_for == 0 || !ledger_mark_other(&thread->server->ledger, LEDGER_TIMERS,
+						 (int)waits_for - 1, TIMEOUT_SIGNAL))
+		charge(thread, TIMEOUT_SIGNAL);
+	die(TIMEOUT_SIGNAL);
+}
+
+static sigset_t timeout_signals(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, TIMEOUT_SIGNAL);
+	return signals;
+}
+
+/* A thread that sits in the kernel runs no signal handler, so its clock is looked at by this one. */
+static void *watch(void *argument)
+{
+	const sigset_t signals = timeout_signals();
+	siginfo_t information;
+
+	(void)argument;
+	for (;;)
+		if (sigwaitinfo(&signals, &information) > 0 && information.si_code == SI_TIMER)
+			look_at_clock(information.si_value.sival_ptr);
+	return NULL;
+}
+
+static int start_watch(void)
+{
+	const sigset_t signals = timeout_signals();
+	pthread_t handle;
+	int result;
+
+	/* All threads that are started from now on inherit it. */
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	result = pthread_create(&handle, NULL, watch, NULL);
+	if (result == 0)
+		pthread_detach(handle);
+	return -result;
 }
 
 int fault_catch(int channel)
 {
 	struct sigaction fatal = {.sa_handler = on_fatal_signal,
 				  .sa_flags = SA_ONSTACK | SA_NODEFER};
-	struct sigaction timeout = {.sa_handler = on_timeout, .sa_flags = SA_RESTART | SA_ONSTACK};
 
 	keeper_channel = channel;
 	for (size_t index = 0; index < sizeof(fatal_signals) / sizeof(fatal_signals[0]); index++)
 		if (sigaction(fatal_signals[index], &fatal, NULL) != 0)
 			return -errno;
-	return sigaction(TIMEOUT_SIGNAL, &timeout, NULL) == 0 ? 0 : -errno;
+	return start_watch();
 }
 
 /* A stack for handlers, which belongs to the thread for as long as the process lives. */
@@ -181,7 +220,9 @@ int fault_outside_open(struct ledger *ledger, enum ledger_thread thread)
 
 int fault_thread_open(struct server_thread *thread, uint32_t timeout)
 {
-	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = TIMEOUT_SIGNAL};
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
+				 .sigev_signo = TIMEOUT_SIGNAL,
+				 .sigev_value = {.sival_ptr = thread}};
 	int result = open_stack();
 
 	if (result != 0)
@@ -189,7 +230,6 @@ int fault_thread_open(struct server_thread *thread, uint32_t timeout)
 	thread->clock = (struct thread_clock){.timeout = (uint64_t)timeout * 1000000};
 	if (timeout == 0)
 		return 0;
-	event._sigev_un._tid = gettid();
 	if (timer_create(CLOCK_MONOTONIC, &event, &thread->clock.timer) != 0) {
 		log_warning("render-timeout does not work: no timer");
 		thread->clock.timeout = 0;
@@ -199,34 +239,36 @@ int fault_thread_open(struct server_thread *thread, uint32_t timeout)
 
 void fault_begin(struct server_thread *thread)
 {
-	thread->clock.started = clock_nanoseconds();
-	thread->clock.busy = true;
-	if (thread->clock.timeout != 0 && !thread->clock.armed)
+	atomic_store_explicit(&thread->clock.started, clock_nanoseconds(), memory_order_relaxed);
+	atomic_store(&thread->clock.busy, true);
+	if (thread->clock.timeout != 0 && !atomic_load(&thread->clock.armed))
 		arm(thread, thread->clock.timeout);
 }
 
 void fault_end(struct server_thread *thread)
 {
-	thread->clock.busy = false;
+	atomic_store_explicit(&thread->clock.busy, false, memory_order_release);
 }
 
 void fault_wait(const struct generation *generation)
 {
 	struct server_thread *thread = server_thread_current();
 
-	if (thread)
-		thread->clock.waits_for = generation;
+	if (thread && generation->row >= 0)
+		atomic_store(&thread->clock.waits_for, (uint32_t)generation->row + 1);
 }
 
-void fault_go_on(struct generation *generation)
+void fault_go_on(const struct generation *generation)
 {
 	struct server_thread *thread = server_thread_current();
 
-	atomic_store_explicit(&generation->taken, clock_nanoseconds(), memory_order_relaxed);
+	if (generation->row >= 0)
+		atomic_store_explicit(&taken[generation->row], clock_nanoseconds(),
+				      memory_order_relaxed);
 	if (!thread)
 		return;
 	fault_begin(thread);
-	thread->clock.waits_for = NULL;
+	atomic_store(&thread->clock.waits_for, 0);
 }
 
 /* ---- which plugin ---- */

@@ -4,7 +4,8 @@
  *
  * A fatal signal, or a rendering that runs longer than `render-timeout`, ends the worker.  Before that
  * the thread that did it writes the signal beside its own journal slot, or in the ledger if it serves no
- * request, and tells the keeper, who charges the plugin that the thread was in (ledger.h).  The successor
+ * request, and tells the keeper, who charges the plugin that the thread was in (ledger.h).  One that runs
+ * too long may sit in the kernel: another thread does that for it.  The successor
  * serves the request again, once; when it was charged twice it is answered as a failed rendering instead.
  */
 #ifndef LXCFS_CORE_FAULT_H
@@ -21,7 +22,10 @@
 /* How often a request may be begun anew by successors that then died of something else. */
 #define FAULT_REPLAYS_MAX 8u
 
-/* Catch fatal signals of the whole process; `channel` to the keeper, -1: none. */
+/*
+ * Catch fatal signals of the whole process, and watch the clocks; before there is any other thread.
+ * `channel` to the keeper, -1: none.
+ */
 int fault_catch(int channel);
 /* For the calling thread: an alternate stack, and the clock of `timeout` milliseconds (0: none). */
 int fault_thread_open(struct server_thread *thread, uint32_t timeout);
@@ -37,7 +41,7 @@ void fault_end(struct server_thread *thread);
  * for others is not held against a request, unless one of them does not come back.
  */
 void fault_wait(const struct generation *generation);
-void fault_go_on(struct generation *generation);
+void fault_go_on(const struct generation *generation);
 /*
  * The calling thread is in the code of the plugin of this row of the ledger (-1: it has none yet).  With
  * a request it stays the one that ran last, for what a plugin spoils is often hit only after it.

@@ -37,7 +37,6 @@ struct generation {
 	struct lxcfs_subtree *subtrees;
 	void *instance;
 	pthread_mutex_t serial;
-	_Atomic uint64_t taken; /* when `serial` was, last: CLOCK_MONOTONIC nanoseconds */
 	enum on_fault on_fault; /* never ON_FAULT_DEFAULT */
 	/* A plugin that says too much does not silence the others. */
 	struct log_site log_site;

@@ -74,7 +74,7 @@ bool inheritance_take(struct inheritance *inheritance, const struct message *mes
 		inheritance_take_config(inheritance, fd);
 	else if (message->kind == MESSAGE_PLUGIN && fd >= 0)
 		inheritance_take_image(inheritance, message->name, message->text, fd);
-	else if (message->kind == MESSAGE_DROPPED)
+	else if (message->kind == MESSAGE_DROPPED && fd < 0)
 		drop(inheritance, message->name);
 	else
 		return false;

@@ -84,6 +84,7 @@ static int begin_upgrade(struct keeper *keeper, char **reason)
 
 static enum step obey(struct keeper *keeper, const struct order *order)
 {
+	struct worker_process *current = &keeper->succession.current;
 	auto_free char *reason = NULL;
 	int result = 0;
 
@@ -91,9 +92,11 @@ static enum step obey(struct keeper *keeper, const struct order *order)
 	case MESSAGE_RELOAD:
 	case MESSAGE_RECONFIGURE:
 		/* The worker tells when it is done. */
-		if (channel_report(keeper->succession.current.channel, order->kind, order->status,
-				   order->text) != 0)
+		if (channel_report(current->channel, order->kind, order->status, order->text) !=
+		    0) {
+			succession_doom(&keeper->succession, current);
 			orders_retry(&keeper->orders, "the worker is gone");
+		}
 		return STEP_ON;
 	case MESSAGE_PASSTHROUGH:
 		toggle_passthrough(keeper, order->status);
@@ -241,6 +244,7 @@ static enum step take_message(struct keeper *keeper, struct worker_process *from
 		/* It is going; its end tells the rest. */
 		close(from->channel);
 		from->channel = -1;
+		succession_doom(&keeper->succession, from);
 		return STEP_ON;
 	}
 	if (take_inheritance(keeper, &message, fd))
@@ -427,7 +431,7 @@ static void end_late_order(struct keeper *keeper)
 		return;
 	log_error("worker %d hangs over an order; it is replaced", (int)current->pid);
 	orders_finish(&keeper->orders, -ETIMEDOUT, "the worker hung over it and was replaced");
-	worker_process_kill(current);
+	succession_end_current(&keeper->succession);
 }
 
 static enum step take_worker(struct keeper *keeper, struct worker_process *process,
@@ -511,6 +515,20 @@ static enum step look_at_mount(const struct keeper *keeper)
 	return STEP_GONE;
 }
 
+static enum mount_end mount_end(enum step step)
+{
+	switch (step) {
+	case STEP_LEAVE:
+		return MOUNT_STAYS;
+	case STEP_GONE:
+		return MOUNT_IS_GONE;
+	case STEP_FAIL:
+		return MOUNT_ABORTS;
+	default:
+		return MOUNT_ENDS;
+	}
+}
+
 int keeper_main(const struct options *options, char **argv, bool adopts)
 {
 	static struct keeper keeper;
@@ -524,6 +542,6 @@ int keeper_main(const struct options *options, char **argv, bool adopts)
 		step = look_at_mount(&keeper);
 	if (step == STEP_LEAVE)
 		leave(&keeper);
-	startup_undo(&keeper, step != STEP_LEAVE, step != STEP_LEAVE && step != STEP_GONE);
+	startup_undo(&keeper, mount_end(step));
 	return step == STEP_FAIL ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -16,9 +16,13 @@
 #include "program.h"
 #include "render.h"
 #include "selftest.h"
+#include "supervisor.h"
 #include "worker.h"
 
-/* A bad file is told at once, before anything else is looked at. */
+/*
+ * A bad file is told at once, before anything else is looked at.  What goes on with a mount has the
+ * configuration that was served.
+ */
 static int check_config(const struct options *options)
 {
 	__attribute__((cleanup(config_cleanup))) struct config *config = NULL;
@@ -42,7 +46,7 @@ static int run_daemon(int argc, char **argv, enum role role)
 		log_open(LOG_TARGET_AUTO, options.debug ? LXCFS_LOG_DEBUG : LXCFS_LOG_INFO);
 		if (role == ROLE_WORKER)
 			status = worker_main(&options, argv);
-		else if (role == ROLE_KEEPER || check_config(&options) == 0)
+		else if (role == ROLE_KEEPER || supervisor_holds() || check_config(&options) == 0)
 			status = keeper_main(&options, argv, role == ROLE_KEEPER);
 	}
 	options_free(&options);

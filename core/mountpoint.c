@@ -213,5 +213,15 @@ int mountpoint_mount(const char *path, int fuse_fd, const char *options)
 
 int mountpoint_unmount(const char *path)
 {
-	return umount2(path, MNT_DETACH) == 0 ? 0 : -errno;
+	/*
+	 * By force: the connection ends now, wherever it is mounted, and not when the last descriptor of
+	 * it is closed.  A worker that sits in the kernel would keep that open, and readers waiting.
+	 */
+	return umount2(path, MNT_FORCE | MNT_DETACH) == 0 ? 0 : -errno;
+}
+
+int mountpoint_abort(const char *path)
+{
+	/* Closing the descriptor would not do while a dead worker sits in the kernel with it. */
+	return umount2(path, MNT_FORCE | MNT_DETACH) == 0 ? 0 : -errno;
 }

@@ -16,5 +16,7 @@ int mountpoint_mount(const char *path, int fuse_fd, const char *options);
 bool mountpoint_is_dead(const char *path);
 /* Lazily: whoever is in it stays in it. */
 int mountpoint_unmount(const char *path);
+/* The same, and end the connection: who waits for an answer, uninterruptibly perhaps, gets an error. */
+int mountpoint_abort(const char *path);
 
 #endif

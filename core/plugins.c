@@ -319,7 +319,8 @@ static bool differs_on_disk(const struct config *config, const struct config_plu
 /* NULL in *generation: this plugin is not served.  -EINVAL only when there is nothing to fall back to. */
 static int prepare_one(struct plugins *plugins, struct config *config,
 		       const struct config_plugin *section, struct inherited_image *kept,
-		       enum start_mode mode, struct generation **generation, char **reason)
+		       enum start_mode mode, bool is_first, struct generation **generation,
+		       char **reason)
 {
 	uint64_t number = last_number(plugins, section->name) + 1;
 
@@ -338,6 +339,13 @@ static int prepare_one(struct plugins *plugins, struct config *config,
 	free(take_pointer(*reason));
 	if (kept && load_inherited(plugins, config, section, kept, generation) == 0)
 		return 0;
+	/* Readers wait: to try once more what was refused may take longer than they can. */
+	if (!is_first && mode == START_RESUME && !find_row(plugins, section->name).serving) {
+		log_warning("plugin %s did not serve before either; it is left out until it is"
+			    " reloaded",
+			    section->name);
+		return 0;
+	}
 	return load_named(plugins, config, section, number, generation, reason);
 }
 
@@ -365,7 +373,7 @@ int plugins_prepare(struct plugins *plugins, struct config *config, struct inher
 		auto_free char *complaint = NULL;
 
 		result = prepare_one(plugins, config, section,
-				     inheritance_find(inheritance, section->name), mode,
+				     inheritance_find(inheritance, section->name), mode, is_first,
 				     &plugins->prepared[index], &complaint);
 		loaded += result == 0;
 		if (result == -EINVAL && is_first)

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +18,10 @@
 #define LAST_FD      (PROGRAM_FIRST_FD + PROGRAM_DESCRIPTORS - 1)
 #define DELETED      " (deleted)"
 #define ATTEMPTS_MAX 20
+
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC 4U
+#endif
 
 extern char **environ;
 
@@ -108,10 +113,14 @@ int program_execute(int program, const char *role, char *const *argv,
 	for (size_t index = 1; index < count; index++)
 		arguments[index + 1] = argv[index];
 	result = place(descriptors);
+	/* Also what a plugin opened, or whoever started this left open. */
+	syscall(SYS_close_range, LAST_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	if (result == 0) {
 		execveat(program, "", (char *const *)(uintptr_t)arguments, environ, AT_EMPTY_PATH);
 		result = -errno;
 	}
+	for (int fd = PROGRAM_FIRST_FD; fd <= LAST_FD; fd++)
+		close(fd);
 	program_reserve_descriptors();
 	return result;
 }

@@ -11,10 +11,11 @@
 #include "server.h"
 #include "target.h"
 
+/* `snapshot` NULL: the text is over. */
 static void reply_slice(fuse_req_t request, const struct snapshot *snapshot, size_t size,
 			uint64_t offset)
 {
-	if (offset >= snapshot->length) {
+	if (!snapshot || offset >= snapshot->length) {
 		fuse_reply_buf(request, NULL, 0);
 		return;
 	}
@@ -45,7 +46,8 @@ static int produce_listing(struct server_thread *thread, const struct target *ta
  * The text that this read is served from; the caller puts it.  Offset 0 makes a new one.  Other
  * offsets go on with what this thread began, even if it has moved to another container since: two
  * halves of two texts are no text.  What another thread began must hold the numbers of the container
- * that asks: descriptors can be handed from one container to another.
+ * that asks: descriptors can be handed from one container to another.  NULL: the text that this thread
+ * began is gone, but it is known that it ended here.
  */
 static int get_snapshot(struct server_thread *thread, const struct target *target,
 			const struct asker *asker, uint64_t handle, uint64_t offset,
@@ -62,6 +64,10 @@ static int get_snapshot(struct server_thread *thread, const struct target *targe
 		*snapshot = kept;
 		return 0;
 	}
+	*snapshot = NULL;
+	if (!kept && offset != 0 && produce == produce_file &&
+	    lengths_is_end(&server->lengths, handle, asker->tid, offset))
+		return 0;
 	result = content_begin(thread, target, asker, handle);
 	if (result == 0 && kept &&
 	    memcmp(&kept->container, &thread->caller.container->key, sizeof(kept->container)) ==
@@ -80,6 +86,8 @@ static int get_snapshot(struct server_thread *thread, const struct target *targe
 		return -ENOMEM;
 	(*snapshot)->group = thread->caller.container->group;
 	snapshot_keep(server->snapshots, handle, *snapshot);
+	if (produce == produce_file)
+		lengths_note(&server->lengths, handle, asker->tid, (*snapshot)->length);
 	return 0;
 }
 

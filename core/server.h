@@ -19,6 +19,7 @@
 #include "hostapi.h"
 #include "journal.h"
 #include "ledger.h"
+#include "lengths.h"
 #include "nodes.h"
 #include "parking.h"
 #include "polls.h"
@@ -38,6 +39,7 @@ struct server {
 	struct ledger ledger; /* without a section in `lxcfs render` */
 	struct nodes *nodes;
 	struct snapshot_store *snapshots;
+	struct lengths lengths;
 	struct quiescence *quiescence;
 	struct caller_resolver *resolver;
 	struct services services;
@@ -46,19 +48,20 @@ struct server {
 	struct parking parking;
 	uint32_t render_timeout; /* milliseconds, 0: none */
 	bool replaying_init;     /* the reply to FUSE_INIT is for us, not for the kernel */
+	bool initializing;       /* what libfuse writes now is that reply */
 	bool initialized;        /* libfuse has processed FUSE_INIT */
 	bool init_refused;       /* and was not the one that the kernel has from the predecessor */
 };
 
-/* How long a request may take: fault.h.  Read by a signal handler of the thread itself. */
+/* How long a request may take: fault.h.  Read by a signal handler of the thread, and by another thread. */
 struct thread_clock {
 	timer_t timer;
 	uint64_t timeout; /* nanoseconds; 0: none */
-	volatile uint64_t started;
-	volatile bool busy;
-	volatile bool armed;
-	/* Its lock is waited for; NULL: none is. */
-	const struct generation *volatile waits_for;
+	_Atomic uint64_t started;
+	atomic_bool busy;
+	atomic_bool armed;
+	/* The row of the plugin whose lock is waited for, + 1; 0: none is. */
+	_Atomic uint32_t waits_for;
 };
 
 /* One thread that serves requests. */

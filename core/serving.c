@@ -12,13 +12,18 @@
 #include "parking.h"
 #include "session.h"
 
+/* Of a request that is tried again: all wait for it, and the keeper not longer than a few of these. */
+#define REPLAY_MILLISECONDS 2000u
+
 static void *serve(void *argument)
 {
 	struct server_thread *thread = argument;
 	const uint64_t one = 1;
 
 	fault_thread_open(thread, thread->server->render_timeout);
-	session_serve(thread);
+	/* Whatever it is, a plugin that closed the descriptor perhaps: a successor has it whole. */
+	if (session_serve(thread) != 0)
+		_exit(EXIT_FAILURE);
 	(void)!write(*(const int *)thread->context, &one, sizeof(one));
 	return NULL;
 }
@@ -47,8 +52,12 @@ static int take_over(struct serving *serving)
 {
 	struct server *server = serving->server;
 	struct server_thread *thread = &serving->threads[0];
-	int result = fault_thread_open(thread, server->render_timeout);
+	uint32_t timeout = server->render_timeout;
+	int result;
 
+	if (timeout > REPLAY_MILLISECONDS)
+		timeout = REPLAY_MILLISECONDS;
+	result = fault_thread_open(thread, timeout);
 	if (result != 0)
 		return result;
 	server_thread_set_current(thread);

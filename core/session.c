@@ -127,7 +127,7 @@ static ssize_t write_reply(int fd, struct iovec *vector, int count, void *userda
 {
 	struct server *server = userdata;
 
-	if (server->replaying_init || serves_init(server))
+	if (server->initializing || serves_init(server))
 		return answer_init(server, vector, count);
 	return writev(fd, vector, count);
 }
@@ -224,6 +224,18 @@ static void serve_slot(struct server_thread *thread, size_t length)
 	journal_clear(&server->journal, thread->slot);
 }
 
+/* A predecessor died before it had noted FUSE_INIT: it lies in the journal alone. */
+static void find_init(struct server *server)
+{
+	for (int slot = 0; slot < (int)JOURNAL_SLOTS; slot++) {
+		const unsigned char *request = journal_request(&server->journal, slot);
+		size_t length = journal_length(&server->journal, slot);
+
+		if (length != 0 && is_init(request))
+			save_init(server, request, length);
+	}
+}
+
 /* Have libfuse process the first FUSE_INIT once more. */
 static int replay_init(struct server *server)
 {
@@ -238,7 +250,9 @@ static int replay_init(struct server *server)
 	mask_init(request);
 	/* A predecessor that died before it answered leaves the answer to us. */
 	server->replaying_init = atomic_load(&header->init_reply_length) != 0;
+	server->initializing = true;
 	fuse_session_process_buf(server->session, &buffer);
+	server->initializing = false;
 	server->replaying_init = false;
 	server->initialized = true;
 	return server->init_refused ? -EPROTO : 0;
@@ -252,8 +266,11 @@ int session_replay_init(struct server *server)
 int session_take_over(struct server *server, struct server_thread *thread)
 {
 	int own_slot = thread->slot;
-	int result = replay_init(server);
+	int result;
 
+	if (atomic_load(&server->state.header->init_request_length) == 0)
+		find_init(server);
+	result = replay_init(server);
 	if (result != 0)
 		return result;
 	for (int slot = 0; slot < (int)JOURNAL_SLOTS; slot++) {
@@ -331,12 +348,14 @@ int session_serve(struct server_thread *thread)
 			serve_slot(thread, (size_t)length);
 			continue;
 		}
-		/* ENODEV: unmounted.  ENOENT: the request was taken back before it was read. */
-		if (length < 0 && errno == ENODEV)
+		/* Unmounted, aborted, never mounted.  ENOENT: taken back before it was read. */
+		if (length < 0 && (errno == ENODEV || errno == ECONNABORTED || errno == EPERM))
 			break;
 		if (length < 0 && errno != EINTR && errno != ENOENT && errno != EAGAIN) {
-			log_error("reading from /dev/fuse: %s", strerror(errno));
-			return -errno;
+			int error = errno;
+
+			log_error("reading from /dev/fuse: %s", strerror(error));
+			return -error;
 		}
 	}
 	return 0;

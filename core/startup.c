@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -122,14 +123,28 @@ int startup_mount(struct keeper *keeper)
 	return runtime_write_pidfile(keeper->options);
 }
 
+static void tell_supervisor(const struct keeper *keeper)
+{
+	char status[PATH_MAX + sizeof("serves ")];
+
+	snprintf(status, sizeof(status), "serves %s", keeper->options->mountpoint);
+	supervisor_ready(status);
+}
+
 void startup_announce(struct keeper *keeper)
 {
 	keeper->announced = true;
 	log_notice("%s serves %s", PACKAGE_STRING, keeper->options->mountpoint);
-	supervisor_ready("serves");
+	tell_supervisor(keeper);
 }
 
 /* ---- on a mount that exists ---- */
+
+/* That it cannot be written is told, and is no reason to end what serves. */
+static void renew_pidfile(const struct keeper *keeper)
+{
+	(void)runtime_write_pidfile(keeper->options);
+}
 
 static void take_stored(void *argument, const char *name, int fd)
 {
@@ -167,8 +182,12 @@ static bool is_stored(struct keeper *keeper)
 	if (keeper->fuse_fd >= 0 && fd >= 0 && is_connected(keeper->fuse_fd) &&
 	    state_map(fd, &keeper->state) == 0)
 		return true;
-	if (keeper->fuse_fd >= 0 || fd >= 0)
+	if (keeper->fuse_fd >= 0 || fd >= 0) {
 		log_warning("what the service manager held is of no use any more: beginning anew");
+		/* As long as anybody holds it, who looks into the old mount waits: we, too. */
+		supervisor_drop(SUPERVISOR_FUSE);
+		supervisor_drop(SUPERVISOR_STATE);
+	}
 	if (keeper->fuse_fd >= 0)
 		close(keeper->fuse_fd);
 	if (fd >= 0)
@@ -179,12 +198,12 @@ static bool is_stored(struct keeper *keeper)
 	return false;
 }
 
-static int start_stored(struct keeper *keeper)
+static void start_stored(struct keeper *keeper)
 {
 	log_notice("going on with the mount that the service manager held");
 	open_succession(keeper);
 	succession_resume(&keeper->succession);
-	return runtime_write_pidfile(keeper->options);
+	renew_pidfile(keeper);
 }
 
 /* What lies at the descriptors that a process is started with, at others. */
@@ -204,13 +223,33 @@ static pid_t peer_of(int channel)
 	return getsockopt(channel, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
 }
 
-static int hand_over_to_own_worker(struct keeper *keeper)
+/* Or go on with the one that serves, if that cannot be. */
+static void hand_over_to_own_worker(struct keeper *keeper)
 {
 	auto_close int program = program_open_own();
+	int result = program < 0 ? program
+				 : succession_replace(&keeper->succession, START_RESUME, program);
 
-	log_notice("the keeper was gone; process %d is the keeper now", (int)getpid());
-	return program < 0 ? program
-			   : succession_replace(&keeper->succession, START_RESUME, program);
+	if (result != 0)
+		log_error("the next worker cannot be started, the old one goes on: %s",
+			  strerror(-result));
+}
+
+static int go_on(struct keeper *keeper, const struct adoption *adoption, bool upgraded)
+{
+	int result =
+		succession_adopt(&keeper->succession, adoption->worker, adoption->worker_channel);
+
+	if (!upgraded)
+		log_notice("the keeper was gone; process %d is the keeper now", (int)getpid());
+	if (result == 0 && !upgraded)
+		hand_over_to_own_worker(keeper);
+	if (result != -ESRCH)
+		return result;
+	/* It was killed meanwhile; all that the next one needs is here. */
+	close(adoption->worker_channel);
+	succession_resume(&keeper->succession);
+	return 0;
 }
 
 static void tell_upgraded(struct keeper *keeper, const struct adoption *adoption)
@@ -241,13 +280,16 @@ static int start_adopted(struct keeper *keeper)
 	program_reserve_descriptors();
 	adoption_init(&adoption);
 	result = adoption_receive(channel, &keeper->inheritance, &adoption);
+	upgraded = adoption.worker_channel >= 0;
+	/* A worker that is killed meanwhile sent what it sent. */
+	if (result == -EPIPE && !upgraded)
+		result = 0;
 	if (result == 0)
 		result = state_map(keeper->state.fd, &keeper->state);
 	if (result != 0) {
 		log_error("the keeper cannot take over: %s", strerror(-result));
 		return result;
 	}
-	upgraded = adoption.worker_channel >= 0;
 	if (upgraded) {
 		close(channel);
 	} else {
@@ -262,16 +304,15 @@ static int start_adopted(struct keeper *keeper)
 	if (keeper->control_fd < 0)
 		open_control(keeper);
 	open_succession(keeper);
-	result = succession_adopt(&keeper->succession, adoption.worker, adoption.worker_channel);
-	if (result == 0)
-		result = runtime_write_pidfile(keeper->options);
+	result = go_on(keeper, &adoption, upgraded);
 	if (result != 0)
 		return result;
+	renew_pidfile(keeper);
 	keeper->announced = true;
 	if (!upgraded)
-		return hand_over_to_own_worker(keeper);
+		return 0;
 	tell_upgraded(keeper, &adoption);
-	supervisor_ready("serves");
+	tell_supervisor(keeper);
 	return 0;
 }
 
@@ -308,17 +349,23 @@ int startup(struct keeper *keeper, const struct options *options, char **argv, b
 	if (keeper->lock_fd < 0)
 		return keeper->lock_fd;
 	open_control(keeper);
-	return is_stored(keeper) ? start_stored(keeper) : start_new(keeper);
+	if (!is_stored(keeper))
+		return start_new(keeper);
+	start_stored(keeper);
+	return 0;
 }
 
-void startup_undo(struct keeper *keeper, bool for_good, bool unmount)
+void startup_undo(struct keeper *keeper, enum mount_end end)
 {
+	const char *mountpoint = keeper->options->mountpoint;
 	bool mounted = keeper->succession.mounted;
 
-	if (mounted && unmount)
-		mountpoint_unmount(keeper->options->mountpoint);
+	if (mounted && end == MOUNT_ENDS)
+		mountpoint_unmount(mountpoint);
+	else if (mounted && end == MOUNT_ABORTS)
+		mountpoint_abort(mountpoint);
 	succession_end(&keeper->succession);
-	if (!mounted || !for_good)
+	if (!mounted || end == MOUNT_STAYS)
 		return;
 	supervisor_drop(SUPERVISOR_FUSE);
 	supervisor_drop(SUPERVISOR_STATE);

@@ -18,7 +18,15 @@ int startup_mount(struct keeper *keeper);
 /* It serves. */
 void startup_announce(struct keeper *keeper);
 
+/* What becomes of the mount. */
+enum mount_end {
+	MOUNT_STAYS,   /* the service manager holds it for the next start */
+	MOUNT_IS_GONE, /* somebody unmounted it */
+	MOUNT_ENDS,    /* it is unmounted; who has it open reads errors */
+	MOUNT_ABORTS,  /* nobody can serve it: also who waits for an answer gets an error */
+};
+
 /* End the workers; take away pidfile and socket, and the mount, as far as this keeper has them. */
-void startup_undo(struct keeper *keeper, bool for_good, bool unmount);
+void startup_undo(struct keeper *keeper, enum mount_end end);
 
 #endif

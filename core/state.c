@@ -10,6 +10,7 @@
 
 #include "journal.h"
 #include "ledger.h"
+#include "lengths.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -41,7 +42,8 @@ static uint64_t lay_out(struct state_header *header)
 	offset = add_section(header, STATE_NODES, offset, NODES_BYTES);
 	offset = add_section(header, STATE_POLLS, offset, POLLS_BYTES);
 	offset = add_section(header, STATE_PLUGINS, offset, PLUGINS_BYTES);
-	return add_section(header, STATE_LEDGER, offset, ledger_bytes());
+	offset = add_section(header, STATE_LEDGER, offset, ledger_bytes());
+	return add_section(header, STATE_LENGTHS, offset, lengths_bytes());
 }
 
 static int open_memfd(void)
@@ -84,7 +86,7 @@ static int check(const struct state_header *header, size_t length)
 	if (header->size != sizeof(*header) || header->version != STATE_VERSION ||
 	    memcmp(header->magic, STATE_MAGIC, sizeof(STATE_MAGIC)) != 0)
 		return -EPROTO;
-	for (int section = STATE_JOURNAL; section <= STATE_LEDGER; section++) {
+	for (int section = STATE_JOURNAL; section <= STATE_LENGTHS; section++) {
 		const struct state_section *place = &header->sections[section];
 
 		if (place->offset > length || place->length > length - place->offset)

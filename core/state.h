@@ -24,6 +24,7 @@ enum state_section_id {
 	STATE_POLLS,   /* who polls: polls.h */
 	STATE_PLUGINS, /* the plugins' own memory: pluginstate.h */
 	STATE_LEDGER,  /* what is served and what failed: ledger.h */
+	STATE_LENGTHS, /* where texts ended that were read: lengths.h */
 };
 
 struct state_section {

@@ -25,6 +25,9 @@
 #define RETRY_MILLISECONDS       5000
 #define RETRY_LIMIT_MILLISECONDS 300000
 
+/* In place of a status as of waitpid(2): neither a signal nor a status. */
+#define NOT_ENDED (-1)
+
 void succession_init(struct succession *succession)
 {
 	worker_process_init(&succession->current);
@@ -46,9 +49,37 @@ static void set_phase(struct succession *succession, enum succession_phase phase
 	succession->deadline = milliseconds ? clock_milliseconds() + milliseconds : 0;
 }
 
+/* If it sits in the kernel it never ends, and nobody is to wait for it. */
+void succession_doom(struct succession *succession, struct worker_process *process)
+{
+	int64_t soon = clock_milliseconds() + DYING_MILLISECONDS;
+
+	process->dying = true;
+	if (succession->deadline == 0 || succession->deadline > soon)
+		succession->deadline = soon;
+}
+
+/* The current one serves. */
+static void set_idle(struct succession *succession)
+{
+	set_phase(succession, PHASE_IDLE, succession->rescue ? succession->retry_pause : 0);
+	if (succession->current.dying)
+		succession_doom(succession, &succession->current);
+}
+
 static void give_reason(struct succession *succession, const char *reason)
 {
 	snprintf(succession->reason, sizeof(succession->reason), "%s", reason);
+}
+
+/* Enter the death of a worker that was serving, or would have, into the ledger. */
+static void record_death(struct succession *succession, int status)
+{
+	uint64_t before = ledger_deaths(&succession->ledger);
+
+	ledger_record_death(&succession->ledger, &succession->journal, status);
+	if (ledger_deaths(&succession->ledger) != before)
+		succession->deaths[succession->death_count++ % STORM_DEATHS] = clock_milliseconds();
 }
 
 /* ---- starting one ---- */
@@ -122,6 +153,8 @@ void succession_resume(struct succession *succession)
 {
 	succession->mounted = true;
 	succession->outage = clock_milliseconds();
+	/* Nobody was there to see how it ended. */
+	record_death(succession, 0);
 	start_successor(succession);
 }
 
@@ -135,6 +168,12 @@ int succession_adopt(struct succession *succession, pid_t pid, int channel)
 	succession->rescue = atomic_load(&header_of(succession)->rescue);
 	set_phase(succession, PHASE_IDLE, succession->rescue ? succession->retry_pause : 0);
 	return 0;
+}
+
+void succession_end_current(struct succession *succession)
+{
+	worker_process_kill(&succession->current);
+	succession_doom(succession, &succession->current);
 }
 
 bool succession_is_settled(const struct succession *succession)
@@ -165,6 +204,8 @@ void succession_serve(struct succession *succession)
 	atomic_store(&header_of(succession)->owner, 0);
 	channel_report(succession->next.channel, MESSAGE_SERVE, kind, NULL);
 	set_phase(succession, PHASE_STARTING, TAKEOVER_MILLISECONDS);
+	if (succession->next.dying)
+		succession_doom(succession, &succession->next);
 }
 
 static void end_current(struct succession *succession)
@@ -184,7 +225,8 @@ static enum succession_event next_is_ready(struct succession *succession)
 		return SUCCESSION_NONE;
 	}
 	set_phase(succession, PHASE_YIELDING, YIELD_MILLISECONDS);
-	if (channel_send(succession->current.channel, MESSAGE_YIELD, NULL, NULL, -1) != 0)
+	if (succession->current.dying ||
+	    channel_send(succession->current.channel, MESSAGE_YIELD, NULL, NULL, -1) != 0)
 		end_current(succession);
 	return SUCCESSION_NONE;
 }
@@ -205,7 +247,7 @@ static enum succession_event next_serves(struct succession *succession)
 			  " the next try is in %lld s",
 			  (long long)succession->retry_pause / 1000);
 	}
-	set_phase(succession, PHASE_IDLE, succession->rescue ? succession->retry_pause : 0);
+	set_idle(succession);
 	return SUCCESSION_SERVES;
 }
 
@@ -231,9 +273,7 @@ enum succession_event succession_take(struct succession *succession, struct work
 		give_reason(succession, message->text);
 		break;
 	case MESSAGE_DYING:
-		if (!from->dying && !is_next && succession->phase == PHASE_IDLE)
-			set_phase(succession, PHASE_IDLE, DYING_MILLISECONDS);
-		from->dying = true;
+		succession_doom(succession, from);
 		break;
 	default:
 		break;
@@ -245,7 +285,9 @@ enum succession_event succession_take(struct succession *succession, struct work
 
 static void describe_end(char *text, size_t size, int status)
 {
-	if (WIFSIGNALED(status))
+	if (status == NOT_ENDED)
+		snprintf(text, size, "it does not end; going on without it");
+	else if (WIFSIGNALED(status))
 		snprintf(text, size, "it was ended by signal %d (%s)", WTERMSIG(status),
 			 strsignal(WTERMSIG(status)));
 	else
@@ -261,16 +303,6 @@ static void log_death(struct succession *succession, const struct worker_process
 	log_error("worker %d: %s", (int)process->pid, text);
 	if (succession->reason[0] == '\0')
 		give_reason(succession, text);
-}
-
-/* Enter the death of a worker that was serving, or would have, into the ledger. */
-static void record_death(struct succession *succession, int status)
-{
-	uint64_t before = ledger_deaths(&succession->ledger);
-
-	ledger_record_death(&succession->ledger, &succession->journal, status);
-	if (ledger_deaths(&succession->ledger) != before)
-		succession->deaths[succession->death_count++ % STORM_DEATHS] = clock_milliseconds();
 }
 
 static void end_process(struct worker_process *process)
@@ -312,6 +344,8 @@ static int64_t longer_pause(int64_t pause)
 
 static enum succession_event next_ended(struct succession *succession, int status)
 {
+	bool was_hit = succession->next.dying;
+
 	log_death(succession, &succession->next, status);
 	worker_process_forget(&succession->next);
 	if (!succession->mounted)
@@ -324,7 +358,7 @@ static enum succession_event next_ended(struct succession *succession, int statu
 		} else {
 			ledger_forget_death(&succession->ledger);
 		}
-		set_phase(succession, PHASE_IDLE, succession->rescue ? succession->retry_pause : 0);
+		set_idle(succession);
 		return SUCCESSION_REFUSED;
 	}
 	/* One that was told to yield does not go on. */
@@ -334,7 +368,7 @@ static enum succession_event next_ended(struct succession *succession, int statu
 	record_death(succession, status);
 	atomic_store(&header_of(succession)->owner, 0);
 	/* Without plugins a worker is killed as well as with them. */
-	if (!(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
+	if (was_hit || !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
 		succession->failures++;
 	set_phase(succession, PHASE_IDLE,
 		  BACKOFF_MILLISECONDS * ((int64_t)succession->failures + 1));
@@ -359,9 +393,20 @@ static enum succession_event give_up_dying(struct succession *succession)
 	if (!worker_process_dumps_core(&succession->current))
 		worker_process_kill(&succession->current);
 	if (!worker_process_await_end(&succession->current, DYING_MILLISECONDS, &status))
-		log_error("worker %d does not end; going on without it",
-			  (int)succession->current.pid);
+		status = NOT_ENDED;
 	return current_ended(succession, status);
+}
+
+/* The same for the next one. */
+static enum succession_event give_up_next(struct succession *succession)
+{
+	int status = 0;
+
+	if (!worker_process_dumps_core(&succession->next))
+		worker_process_kill(&succession->next);
+	if (!worker_process_await_end(&succession->next, DYING_MILLISECONDS, &status))
+		log_error("worker %d does not end; going on without it", (int)succession->next.pid);
+	return next_ended(succession, status);
 }
 
 static enum succession_event next_is_late(struct succession *succession)
@@ -373,7 +418,8 @@ static enum succession_event next_is_late(struct succession *succession)
 	if (succession->current.pid == 0)
 		succession->failures = FAILURES_BEFORE_RESCUE;
 	worker_process_kill(&succession->next);
-	worker_process_await_end(&succession->next, END_MILLISECONDS, &status);
+	if (!worker_process_await_end(&succession->next, END_MILLISECONDS, &status))
+		status = NOT_ENDED;
 	return next_ended(succession, status);
 }
 
@@ -398,15 +444,18 @@ enum succession_event succession_timeout(struct succession *succession)
 	if (succession->deadline == 0 || now < succession->deadline)
 		return SUCCESSION_NONE;
 	succession->deadline = 0;
+	if (succession->current.dying &&
+	    (succession->phase == PHASE_IDLE || succession->phase == PHASE_PREPARING))
+		return give_up_dying(succession);
 	switch (succession->phase) {
 	case PHASE_IDLE:
-		if (succession->current.pid != 0 && succession->current.dying)
-			return give_up_dying(succession);
 		if (succession->current.pid != 0)
 			return retry_with_plugins(succession);
 		start_successor(succession);
 		return SUCCESSION_NONE;
 	case PHASE_YIELDING:
+		if (succession->next.dying)
+			return give_up_next(succession);
 		end_current(succession);
 		return SUCCESSION_NONE;
 	case PHASE_ENDING:
@@ -415,7 +464,7 @@ enum succession_event succession_timeout(struct succession *succession)
 		return current_ended(succession, 0);
 	case PHASE_PREPARING:
 	case PHASE_STARTING:
-		return next_is_late(succession);
+		return succession->next.dying ? give_up_next(succession) : next_is_late(succession);
 	default:
 		return SUCCESSION_NONE;
 	}

@@ -82,6 +82,8 @@ int succession_adopt(struct succession *succession, pid_t pid, int channel);
  * under way.
  */
 int succession_replace(struct succession *succession, enum start_mode mode, int program);
+/* End the one that serves, which hangs: another one follows. */
+void succession_end_current(struct succession *succession);
 /* Whether a worker serves and nothing is under way. */
 bool succession_is_settled(const struct succession *succession);
 
@@ -91,6 +93,9 @@ enum succession_event succession_take(struct succession *succession, struct work
 enum succession_event succession_ended(struct succession *succession,
 				       struct worker_process *process, int status);
 enum succession_event succession_timeout(struct succession *succession);
+
+/* It is as good as dead: soon it is not waited for any more. */
+void succession_doom(struct succession *succession, struct worker_process *process);
 
 /* Take all workers down.  One that sits in the kernel is not waited for. */
 void succession_end(struct succession *succession);

@@ -56,6 +56,11 @@ static bool is_dead(int fd)
 	return poll(&entry, 1, 0) > 0 && (entry.revents & (POLLERR | POLLHUP | POLLNVAL));
 }
 
+bool supervisor_holds(void)
+{
+	return sd_listen_fds(0) > 0;
+}
+
 void supervisor_take(void (*take)(void *argument, const char *name, int fd), void *argument)
 {
 	char **names = NULL;
@@ -132,6 +137,11 @@ void supervisor_stopping(void)
 #else
 
 bool supervisor_present(void)
+{
+	return false;
+}
+
+bool supervisor_holds(void)
 {
 	return false;
 }

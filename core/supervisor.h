@@ -17,6 +17,8 @@
 /* Whether this very process is the main one of a unit that is told of its state. */
 bool supervisor_present(void);
 
+/* Whether it held descriptors for this start that were not taken yet. */
+bool supervisor_holds(void);
 /*
  * Call `take` for each descriptor that was held for this start, close-on-exec; it owns the descriptor.
  * Once: the environment that tells of them is cleared, so that no child believes they are its own.

@@ -107,6 +107,7 @@ static int open_shared(struct worker *worker)
 	int result;
 
 	journal_open(&server->journal, &server->state);
+	lengths_open(&server->state, &server->lengths);
 	result = nodes_open(&server->state, &server->nodes);
 	if (result == 0)
 		result = plugin_state_open(&server->state, &server->services.plugin_state);

@@ -23,7 +23,7 @@ void worker_process_init(struct worker_process *process)
 	*process = (struct worker_process){.pidfd = -1, .channel = -1};
 }
 
-int worker_process_adopt(struct worker_process *process, pid_t pid, int channel)
+static int hold(struct worker_process *process, pid_t pid, int channel)
 {
 	static const struct timeval patience = {.tv_sec = 1};
 	int pidfd = pidfd_open(pid, 0);
@@ -34,6 +34,19 @@ int worker_process_adopt(struct worker_process *process, pid_t pid, int channel)
 	setsockopt(channel, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	*process = (struct worker_process){.pid = pid, .pidfd = pidfd, .channel = channel};
 	return 0;
+}
+
+int worker_process_adopt(struct worker_process *process, pid_t pid, int channel)
+{
+	struct pollfd other_end = {.fd = channel};
+	int result = hold(process, pid, channel);
+
+	if (result != 0 || poll(&other_end, 1, 0) == 0)
+		return result;
+	/* It closed its end when it ended, so its process id may be somebody else's by now. */
+	close(process->pidfd);
+	worker_process_init(process);
+	return -ESRCH;
 }
 
 static _Noreturn void become_worker(int program, char *const *argv,
@@ -62,7 +75,7 @@ int worker_process_start(struct worker_process *process, int program, char *cons
 	result = -errno;
 	close(ends[1]);
 	if (pid > 0)
-		result = worker_process_adopt(process, pid, ends[0]);
+		result = hold(process, pid, ends[0]);
 	if (result == 0)
 		return 0;
 	close(ends[0]);

@@ -20,7 +20,7 @@ void worker_process_init(struct worker_process *process);
  */
 int worker_process_start(struct worker_process *process, int program, char *const *argv,
 			 int fuse_fd, int state_fd);
-/* One that somebody else started.  Owns `channel` on success. */
+/* One that somebody else started.  Owns `channel` on success.  -ESRCH: it has ended. */
 int worker_process_adopt(struct worker_process *process, pid_t pid, int channel);
 
 void worker_process_kill(struct worker_process *process);

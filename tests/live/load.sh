@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 #
 # The load under which a daemon is killed, upgraded and reloaded: a test sources this file behind
 # functions.sh.  What counts is what these see, in three containers with the files bind-mounted:
@@ -99,35 +99,113 @@ has_worker() {
 	[ -n "$(worker_of main)" ]
 }
 
-# Whose program it is that is no worker: one, but while a keeper dies.
+# The daemon's processes that are not of a kind that a keeper starts: one, but while a keeper dies.
 keepers_of() {
 	local pid
 	pgrep -f -- "--runtime-dir=$(runtime_of "$1") " | while read -r pid; do
-		tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q -- ' --internal-' || echo "$pid"
+		[ "$(<"/proc/$pid/comm")" != lxcfs ] ||
+			tr '\0' ' ' <"/proc/$pid/cmdline" | grep -Eq -- ' --internal-(worker|control|self-test) ' || echo "$pid"
 	done 2>/dev/null
 }
 
-has_other_keeper() {
+# One keeper, which the pidfile names, and its worker.
+is_settled() {
 	local keeper
-	keeper=$(cat "$(pidfile_of "$1")" 2>/dev/null)
-	[ -n "$keeper" ] && [ "$keeper" != "$2" ] && is_running "$keeper"
+	keeper=$(keepers_of "$1")
+	[ -n "$keeper" ] && [ "$keeper" = "$(cat "$(pidfile_of "$1")")" ] &&
+		[ -n "$(pgrep -P "$keeper" -f -- ' --internal-worker ')" ]
 }
 
-# kill_keeper NAME: returns when the daemon has another one, which its pidfile names.
+# follow_keeper NAME: the daemon is the keeper that is there now, once there is one.
+follow_keeper() {
+	await is_settled "$1" || {
+		echo "there is not one keeper with its worker: $(pgrep -af -- "--runtime-dir=$(runtime_of "$1") ")"
+		return 1
+	}
+	daemon_pids[$1]=$(<"$(pidfile_of "$1")")
+}
+
+# kill_keeper NAME: returns when the daemon has another one.
 kill_keeper() {
 	local keeper=${daemon_pids[$1]}
 	kill -9 "$keeper"
-	wait "$keeper" 2>/dev/null || true
-	await has_other_keeper "$1" "$keeper" || return
-	daemon_pids[$1]=$(<"$(pidfile_of "$1")")
+	{ wait "$keeper" || true; } 2>/dev/null
+	follow_keeper "$1"
 }
 
 # What a keeper holds: descriptors, and memory of its own in kB.  Pages of the program come and go.
 keeper_descriptors() {
-	ls "/proc/${daemon_pids[main]}/fd" | wc -l
+	find "/proc/${daemon_pids[main]}/fd" -type l | wc -l
 }
 keeper_memory() {
 	awk '$1 == "RssAnon:" { print $2 }' "/proc/${daemon_pids[main]}/status"
+}
+
+# It serves again, all has been counted, and nobody is in the middle of something.  What `check` ran, it ran
+# in a process of its own: this shell does not know of a new keeper yet.
+settle() {
+	await inside a "$helpers/reader" --limits "$limits" --rounds 1 || bail "nobody serves: $(tail "$(log_of main)")"
+	follow_keeper main || bail "there is no keeper: $(tail "$(log_of main)")"
+	sleep 1
+}
+
+# ---- what it says ----
+
+ctl() {
+	timeout 200 "$build/lxcfsctl" --runtime-dir="$(runtime_of main)" "$@"
+}
+
+# The system's, which starts at once, where there is one.
+python=$(PATH=/usr/bin:$PATH command -v python3)
+
+# status EXPRESSION: of Python, on what the daemon says.
+status() {
+	ctl status --json | "$python" -IS -c 'import json, sys
+status = json.load(sys.stdin)
+print(eval(sys.argv[1]))' "$1"
+}
+
+# Two tests: no answer was the host's, and no plugin was given up.
+nothing_was_given_up() {
+	is "no answer was the host's" "$(status 'status["passthroughAnswers"]')" 0
+	is "nothing was quarantined" \
+		"$(status '[p["name"] for p in status["plugins"] if p["state"] != "serving"]')" "[]"
+}
+
+# ---- the program ----
+
+# build_id FILE: print it.  build_id FILE NEW: make NEW, which differs from FILE in nothing else.
+build_id() {
+	"$python" -IS - "$@" <<'END'
+import os, sys
+data = open(sys.argv[1], "rb").read()
+note = b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0"
+start = data.index(note) + len(note)
+if len(sys.argv) == 2:
+    print(data[start:start + 20].hex())
+else:
+    with open(sys.argv[2], "wb") as file:
+        file.write(data[:start] + os.urandom(20) + data[start + 20:])
+END
+}
+
+# Daemons that start from now on run a program of this test, which can be replaced.
+use_own_program() {
+	program=$work/program/lxcfs
+	mkdir -p "$work/program"
+	install -m 755 "$build/lxcfs" "$program"
+	wrapper=(bash -c 'exec "$0" "${@:2}"' "$program")
+}
+
+# As package managers do: by another name, then over the old one.
+install_program() {
+	chmod "${2:-755}" "$1"
+	mv "$1" "$program"
+}
+
+install_new_program() {
+	build_id "$build/lxcfs" "$program.new"
+	install_program "$program.new"
 }
 
 # ---- others ----
@@ -154,8 +232,8 @@ pass_by() {
 }
 
 remove_last_cgroup() {
-	local root index
-	for root in "${roots[@]}"; do
+	local index
+	for _ in "${roots[@]}"; do
 		index=$((${#cgroups[@]} - 1))
 		await rmdir "${cgroups[index]}" || return
 		unset "cgroups[index]"

@@ -91,7 +91,7 @@ replace_often() {
 		way=${ways[RANDOM % ${#ways[@]}]}
 		before=$good
 		# What lies there may be the good one, which is then not loaded again.
-		replace_$way && is_served $good || {
+		"replace_$way" && is_served $good || {
 			echo "replacement $number ($way), RANDOM_SEED=$seed"
 			tail -n 5 "$(log_of main)"
 			return 1

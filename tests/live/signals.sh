@@ -115,7 +115,7 @@ await waits_for_answer "$victim"
 begin_gap
 kill -9 "$victim"
 end_gap
-# Its worker hangs over it, and no time-out was asked for: the next one answers others meanwhile.
+# The next worker begins with this request, and others wait until render-timeout ends that.
 check "others are answered" inside a "$helpers/reader" --limits "$limits" --rounds 1
 inside b "$helpers/fileops" write "$probe" "render well" >/dev/null
 kill -9 "$(worker_of main)"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Processes are killed at the steps of a takeover and of a reload: before each of their system calls.
+# Processes are killed at the steps of a takeover, a reload and an upgrade: before each of their system calls.
 # LIVE_STEPS: at how many of them, spread over all (0: at every one; so with --soak).
 # shellcheck source=tests/live/functions.sh disable=SC2016
 source "$(dirname "$0")/functions.sh"
@@ -26,7 +26,7 @@ start_killing() {
 
 end_killing() {
 	touch "$step_flag"
-	wait $killer
+	wait "$killer"
 }
 
 files_are_good() {
@@ -43,7 +43,10 @@ kill_at() {
 		return 1
 	}
 	# What is counted ends when the first read is answered.
-	[ "$2" != $never ] || as_host cat "$(mount_of main)/proc/uptime" >"$step_flag"
+	[ "$2" != $never ] || {
+		as_host cat "$(mount_of main)/proc/uptime" >/dev/null
+		touch "$step_flag"
+	}
 	output=$(files_are_good) || {
 		echo "step $2 of $1: $output"
 		return 1
@@ -107,14 +110,45 @@ reload_plugins() {
 	await was_looked_at
 }
 
-plan 5
+upgrade() {
+	install_new_program
+	"$@" || return
+	ctl upgrade >>"$work/upgrades" 2>&1 || true
+	follow_keeper main
+}
+
+upgrade_from() {
+	upgrade start_killing "$1" "$(worker_of main)"
+}
+
+upgrade_to() {
+	upgrade start_killing "$1" "${daemon_pids[main]}" --child=--internal-worker
+}
+
+upgrade_keeper() {
+	upgrade start_killing "$1" "${daemon_pids[main]}"
+}
+
+# The new keeper that the worker starts.
+elect_keeper() {
+	start_killing "$1" "$(worker_of main)" --child || return
+	kill_keeper main
+}
+
+plan 9
+use_own_program
 start_containers
+wrapper=()
 cgroup_options --cgroup a
 good_options=("${options[@]}")
 touch "$load_flag"
 start_part readers a "$helpers/reader" --limits "$limits" --threads 2 --mode mixed --while "$load_flag"
 kill_at_steps "the successor is killed in its takeover" take_over
 kill_at_steps "the worker is killed while it loads plugins" reload_plugins
+kill_at_steps "a keeper is killed when it begins" elect_keeper
+kill_at_steps "the worker that yields is killed in an upgrade" upgrade_from
+kill_at_steps "the worker that comes is killed in an upgrade" upgrade_to
+kill_at_steps "the keeper is killed in an upgrade" upgrade_keeper
 end_load
 check "nobody is left in state D" await nobody_is_stuck
 is "one keeper" "$(keepers_of main)" "${daemon_pids[main]}"

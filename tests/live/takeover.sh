@@ -39,14 +39,36 @@ kill_often() {
 	done
 }
 
-# It serves again, all has been counted, and nobody is in the middle of something.
-settle() {
-	await inside a "$helpers/reader" --limits "$limits" --rounds 1
-	await has_worker
-	sleep 1
+kill_keeper_and_worker() {
+	local keeper=${daemon_pids[main]} now
+	kill_keeper main || return
+	now=${daemon_pids[main]}
+	[ "$now" != "$keeper" ] || {
+		echo "the pidfile names the dead keeper"
+		return 1
+	}
+	pause_at_random 50
+	kill_and_read || return
+	follow_keeper main || return
+	[ "${daemon_pids[main]}" = "$now" ] || {
+		echo "the keeper is ${daemon_pids[main]}, not $now"
+		return 1
+	}
 }
 
-plan $((load_tests + 7))
+kill_keepers() {
+	local round
+	for ((round = 0; round < $1; round++)); do
+		pause_at_random 200
+		kill_keeper_and_worker || {
+			echo "keeper $round"
+			tail -n 8 "$(log_of main)"
+			return 1
+		}
+	done
+}
+
+plan $((load_tests + 16))
 start_containers
 make_cgroup pen
 dying=$(dying_in pen)
@@ -65,11 +87,39 @@ settle
 is "the keeper has as many descriptors as before" "$(keeper_descriptors)" "$descriptors"
 # A page or two of stack that was not touched before; what is lost at each kill would be more.
 between "the keeper has no more memory of its own (kB)" $(($(keeper_memory) - memory)) -10000 64
+
+# ---- the keeper ----
+
+check "a keeper is killed" kill_keepers 1
+settle
+descriptors=$(keeper_descriptors)
+check "$keeper_kills times the keeper is killed, and the worker after it" kill_keepers "$keeper_kills"
+settle
+is "the last keeper has as many descriptors as the first" "$(keeper_descriptors)" "$descriptors"
+
 diag "from a kill to the first served read: median $(median <"$work/takeovers") ms," \
 	"longest $(sort -n "$work/takeovers" | tail -n 1) ms; $(wc -l <"$work/takeovers") times"
 end_load
 check "nobody is left in state D" await nobody_is_stuck
-check "nothing was quarantined" test -z "$(grep -i quarantine "$(log_of main)")"
+nothing_was_given_up
 is "one keeper" "$(keepers_of main)" "${daemon_pids[main]}"
 is "no dead cgroup is held" "$(dying_in pen)" "$dying"
+
+# ---- both, without a service manager ----
+
+worker=$(worker_of main)
+keeper=${daemon_pids[main]}
+# None may have the time to start the other one.
+kill -STOP "$keeper" "$worker"
+end_pid "$keeper"
+end_pid "$worker"
+unset 'daemon_pids[main]'
+is "no process is left" "$(list_daemons)" ""
+refuses "the mount is dead" 'not connected|abort' inside a cat "$(mount_of main)/proc/meminfo"
+check "nobody is left in state D" await nobody_is_stuck
+start_daemon main
+check "the next start takes the dead mount away" logs main 'was a dead mount'
+stop_container a
+start_container a main
+check "and serves" inside a "$helpers/reader" --limits "$limits" --rounds 1
 finish

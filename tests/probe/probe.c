@@ -11,16 +11,18 @@
  *                   tick FAULT                at the next tick
  *                   FAULT                     at once, in the write
  *                 where FAULT is one of: fail crash abort hang loop update (die inside an update)
- *                 free (a block twice) overrun (a block of the heap)
+ *                 free (a block twice) overrun (a block of the heap) stuck (opens the file of that option)
  * probe/          a subtree: hello, directory/, link, hidden, host/ (a folder of the host's sysfs),
  *                 crash (nobody survives the lookup) and what is made by mkdir(2)
  *
- * Options: crash-if = PATH: the start ends in a crash while this is there.  greeting = TEXT, period = MILLISECONDS of the ticks (0: none), padding = BYTES that the
- * file is made longer by.
+ * Options: crash-if = PATH: the start ends in a crash while this is there.  greeting = TEXT, period =
+ * MILLISECONDS of the ticks (0: none), padding = BYTES that the file is made longer by, stuck = PATH.
+ * Environment: PROBE_CRASH_IF is the PATH while which is there it cannot even be loaded.
  */
 #define _XOPEN_SOURCE 700 /* pause() */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdint.h>
@@ -58,6 +60,7 @@ enum fault {
 	FAULT_UPDATE,
 	FAULT_FREE,
 	FAULT_OVERRUN,
+	FAULT_STUCK,
 };
 
 /* What outlives a reload, for each container. */
@@ -83,6 +86,7 @@ static struct {
 	uint64_t padding;
 	char greeting[GREETING_BYTES];
 	char crash_if[PATH_BYTES];
+	char stuck[PATH_BYTES];
 	struct handle handles[HANDLES_MAX];
 } probe = {
 	.greeting = "none",
@@ -105,10 +109,10 @@ static enum fault fault_of_name(const char *name)
 	static const char *const names[] = {
 		[FAULT_FAIL] = "fail", [FAULT_CRASH] = "crash",     [FAULT_ABORT] = "abort",
 		[FAULT_HANG] = "hang", [FAULT_LOOP] = "loop",       [FAULT_UPDATE] = "update",
-		[FAULT_FREE] = "free", [FAULT_OVERRUN] = "overrun",
+		[FAULT_FREE] = "free", [FAULT_OVERRUN] = "overrun", [FAULT_STUCK] = "stuck",
 	};
 
-	for (uint32_t fault = FAULT_FAIL; fault <= FAULT_OVERRUN; fault++)
+	for (uint32_t fault = FAULT_FAIL; fault <= FAULT_STUCK; fault++)
 		if (strcmp(name, names[fault]) == 0)
 			return (enum fault)fault;
 	return FAULT_NONE;
@@ -158,6 +162,9 @@ static void commit_crash(enum fault fault)
 	case FAULT_OVERRUN:
 		overrun_block();
 		break;
+	case FAULT_STUCK:
+		(void)open(probe.stuck, O_RDONLY | O_CLOEXEC);
+		break;
 	default:
 		break;
 	}
@@ -174,6 +181,14 @@ static int32_t commit_fault(const struct lxcfs_request *request, enum fault faul
 						   &size);
 	commit_crash(fault);
 	return 0;
+}
+
+__attribute__((constructor)) static void crash_early(void)
+{
+	const char *path = getenv("PROBE_CRASH_IF");
+
+	if (path && access(path, F_OK) == 0)
+		commit_crash(FAULT_CRASH);
 }
 
 /* ---- memory of a container ---- */
@@ -522,6 +537,10 @@ static int32_t configure(const struct lxcfs_host *host, const char *key, const c
 	}
 	if (strcmp(key, "crash-if") == 0) {
 		snprintf(probe.crash_if, sizeof(probe.crash_if), "%s", value);
+		return 0;
+	}
+	if (strcmp(key, "stuck") == 0) {
+		snprintf(probe.stuck, sizeof(probe.stuck), "%s", value);
 		return 0;
 	}
 	if (strcmp(key, "period") == 0) {

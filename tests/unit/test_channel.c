@@ -111,6 +111,21 @@ static void a_closed_end_is_told(void **state)
 	assert_int_equal(channel_send(fixture->ends[1], MESSAGE_GONE, NULL, NULL, -1), -EPIPE);
 }
 
+static void last_words_arrive_though_not_all_was_read(void **state)
+{
+	struct fixture *fixture = *state;
+	struct message message;
+	int fd;
+
+	assert_int_equal(channel_send(fixture->ends[1], MESSAGE_START, NULL, NULL, -1), 0);
+	assert_int_equal(channel_send(fixture->ends[0], MESSAGE_FAILED, NULL, "why", -1), 0);
+	close(fixture->ends[0]);
+	fixture->ends[0] = -1;
+	assert_int_equal(channel_receive(fixture->ends[1], &message, &fd), 0);
+	assert_string_equal(message.text, "why");
+	assert_int_equal(channel_receive(fixture->ends[1], &message, &fd), -EPIPE);
+}
+
 static void what_is_no_message_is_refused(void **state)
 {
 	struct fixture *fixture = *state;
@@ -148,6 +163,7 @@ int main(void)
 		with_fixture(a_descriptor_comes_along),
 		with_fixture(long_texts_are_cut),
 		with_fixture(a_closed_end_is_told),
+		with_fixture(last_words_arrive_though_not_all_was_read),
 		with_fixture(what_is_no_message_is_refused),
 		with_fixture(texts_are_always_terminated),
 	};

@@ -247,7 +247,9 @@ static void take_two(const struct fixture *fixture)
 	expect(dup2(STDERR_FILENO, LISTEN_FDS_START) >= 0);
 	setenv("LISTEN_FDS", "2", 1);
 	setenv("LISTEN_FDNAMES", "fuse:state", 1);
+	expect(supervisor_holds());
 	supervisor_take(note, &taken);
+	expect(!supervisor_holds());
 	expect(taken.count == 2);
 	expect(strcmp(taken.held[0].name, "fuse") == 0);
 	expect(strcmp(taken.held[1].name, "state") == 0);
@@ -302,6 +304,7 @@ static void take_those_of_another(const struct fixture *fixture)
 	(void)fixture;
 	set_number("LISTEN_PID", getppid());
 	setenv("LISTEN_FDS", "1", 1);
+	expect(!supervisor_holds());
 	supervisor_take(note, &taken);
 	expect(taken.count == 0);
 	expect(!getenv("LISTEN_FDS"));
