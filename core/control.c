@@ -187,13 +187,14 @@ static int serve(struct control *control)
 			       {.fd = control->channel, .events = POLLIN}};
 
 	for (;;) {
+		int ready = poll(fds, 2, CLIENT_PATIENCE * 1000);
 		int result;
 
-		if (poll(fds, 2, -1) < 0) {
-			if (errno == EINTR)
-				continue;
-			return -errno;
-		}
+		if (ready < 0 && errno == EINTR)
+			continue;
+		/* There is room for a few clients only. */
+		if (ready <= 0)
+			return ready < 0 ? -errno : -EPIPE;
 		if (fds[1].revents) {
 			result = drop_message(control->channel);
 		} else {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "clock.h"
 #include "log.h"
 
 #define STACK_BYTES    65536u
@@ -33,14 +34,6 @@ static _Thread_local volatile sig_atomic_t is_hit;
 
 /* When the lock of the plugin of each row was taken last: CLOCK_MONOTONIC nanoseconds. */
 static _Atomic uint64_t taken[LEDGER_PLUGINS_MAX];
-
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * SECOND + (uint64_t)time.tv_nsec;
-}
 
 /* Only stores into shared memory: this runs in signal handlers. */
 static void charge(const struct server_thread *thread, int signal_number)
@@ -133,7 +126,7 @@ static void look_at_clock(struct server_thread *thread)
 		return;
 	waits_for = atomic_load(&thread->clock.waits_for);
 	end = end_of_time(&thread->clock, waits_for);
-	time = now();
+	time = clock_nanoseconds();
 	if (time < end) {
 		arm(thread, end - time);
 		return;
@@ -246,7 +239,7 @@ int fault_thread_open(struct server_thread *thread, uint32_t timeout)
 
 void fault_begin(struct server_thread *thread)
 {
-	atomic_store_explicit(&thread->clock.started, now(), memory_order_relaxed);
+	atomic_store_explicit(&thread->clock.started, clock_nanoseconds(), memory_order_relaxed);
 	atomic_store(&thread->clock.busy, true);
 	if (thread->clock.timeout != 0 && !atomic_load(&thread->clock.armed))
 		arm(thread, thread->clock.timeout);
@@ -270,7 +263,8 @@ void fault_go_on(const struct generation *generation)
 	struct server_thread *thread = server_thread_current();
 
 	if (generation->row >= 0)
-		atomic_store_explicit(&taken[generation->row], now(), memory_order_relaxed);
+		atomic_store_explicit(&taken[generation->row], clock_nanoseconds(),
+				      memory_order_relaxed);
 	if (!thread)
 		return;
 	fault_begin(thread);

@@ -10,6 +10,7 @@
 
 #include "journal.h"
 #include "log.h"
+#include "pidnamespace.h"
 
 #define LEDGER_VERSION 1u
 /* How often a row that is being written is looked at again. */
@@ -287,8 +288,29 @@ static struct ledger_fault *get_fault(struct ledger_section *section, unsigned r
 	return found;
 }
 
-static void quarantine(struct ledger_plugin *plugin, uint64_t group)
+/*
+ * Forget the quarantines of containers that have ended.  One that is started again is another one then, and
+ * must not count twice: `reboot` would end a plugin for all.
+ */
+static void forget_ended(struct ledger_section *section, unsigned row, uint64_t except)
 {
+	for (unsigned index = 0; index < LEDGER_FAULTS_MAX; index++) {
+		struct ledger_fault *fault = &section->faults[index];
+		uint64_t group = atomic_load(&fault->group);
+
+		if (atomic_load(&fault->row) != row + 1 || group == LEDGER_NO_READER ||
+		    group == except || !quarantines(section, fault) ||
+		    !pid_namespace_has_ended(group))
+			continue;
+		atomic_store(&fault->row, 0);
+		atomic_fetch_sub(&section->plugins[row].containers, 1);
+	}
+}
+
+static void quarantine(struct ledger_section *section, unsigned row, uint64_t group)
+{
+	struct ledger_plugin *plugin = &section->plugins[row];
+
 	if (group == LEDGER_NO_READER) {
 		log_error("plugin %s is quarantined for lookups: they are answered from the host",
 			  plugin->name);
@@ -297,6 +319,7 @@ static void quarantine(struct ledger_plugin *plugin, uint64_t group)
 	log_error("plugin %s is quarantined for one container, pid namespace %u: its files"
 		  " answer by on-fault there",
 		  plugin->name, ledger_namespace(group));
+	forget_ended(section, row, group);
 	if (atomic_fetch_add(&plugin->containers, 1) + 1 >= LEDGER_CONTAINERS_MAX)
 		ban(plugin, "it failed for several containers");
 }
@@ -315,7 +338,7 @@ static void charge(struct ledger_section *section, unsigned row, uint64_t group,
 	fault->last = (uint64_t)time(NULL);
 	fault->signal = signal_number;
 	if (atomic_fetch_add(&fault->charges, 1) + 1 == LEDGER_CHARGES_MAX)
-		quarantine(plugin, group);
+		quarantine(section, row, group);
 }
 
 static void charge_outside(struct ledger_section *section, unsigned row, uint32_t signal_number)

@@ -8,8 +8,8 @@
  *
  * A fault is charged to the plugin whose code the faulting thread was in, and to the outermost container
  * that it served.  After two charges the plugin is quarantined for that container: its files answer by
- * on-fault there and its code is not called.  When it is quarantined for two outermost containers, or
- * was charged twice outside of any request (loading it, a timer), it is so for all.  A death that no
+ * on-fault there and its code is not called.  When it is quarantined for two outermost containers that
+ * live at the same time, or was charged twice outside of any request (loading it, a timer), it is so for all.  A death that no
  * thread was marked for (heap corruption that struck elsewhere) is listed with what ran.  SIGKILL
  * charges and lists nobody.
  */

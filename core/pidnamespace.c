@@ -28,6 +28,15 @@
 #define FIELD_STATE 3
 #define FIELD_START 22
 
+/*
+ * The parts of a group, from the lowest bit: the inode, the first process (Linux has 22 bits for a pid), and
+ * of its start as much as there is room for.  Without the uppermost bit: LEDGER_NO_READER is no group.
+ */
+#define GROUP_PID_SHIFT   32
+#define GROUP_PID_MASK    UINT64_C(0x3fffff)
+#define GROUP_START_SHIFT 54
+#define GROUP_START_MASK  UINT64_C(0x1ff)
+
 static bool is_in_namespace(int proc_fd, uint32_t pid, uint64_t inode)
 {
 	char name[64];
@@ -196,6 +205,20 @@ uint64_t pid_namespace_group(int proc_fd, int namespace_fd, uint64_t host_inode,
 	if (fd < 0 || fstat(fd, &status) != 0)
 		return 0;
 	init = pid_namespace_init(proc_fd, fd, tid, arena);
-	/* Without the uppermost bit: LEDGER_NO_READER is no group. */
-	return (uint32_t)status.st_ino | (start_of(proc_fd, init, arena) & INT32_MAX) << 32;
+	return (uint32_t)status.st_ino | (init & GROUP_PID_MASK) << GROUP_PID_SHIFT |
+	       (start_of(proc_fd, init, arena) & GROUP_START_MASK) << GROUP_START_SHIFT;
+}
+
+bool pid_namespace_has_ended(uint64_t group)
+{
+	uint64_t init = group >> GROUP_PID_SHIFT & GROUP_PID_MASK;
+	struct stat status;
+	char name[64];
+
+	if (init == 0)
+		return false;
+	snprintf(name, sizeof(name), "/proc/%u/ns/pid", (unsigned)init);
+	if (stat(name, &status) != 0)
+		return errno == ENOENT || errno == ESRCH;
+	return (uint32_t)status.st_ino != (uint32_t)group;
 }

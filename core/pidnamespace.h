@@ -22,10 +22,12 @@ uint32_t pid_namespace_init(int proc_fd, int namespace_fd, uint32_t tid, struct 
 
 /*
  * A number for the ancestor that is a child of the host's namespace, itself for most: its inode, and above
- * it when its first process started, for inodes are used again.  0: not known.  `tid` as above.
+ * it which process was its first one, for inodes are used again.  0: not known.  `tid` as above.
  */
 uint64_t pid_namespace_group(int proc_fd, int namespace_fd, uint64_t host_inode, uint32_t tid,
 			     struct arena *arena);
+/* Whether the namespace of this group is gone; false where it is not known. */
+bool pid_namespace_has_ended(uint64_t group);
 
 /* When a process started, in ticks since boot, from its /proc/PID/stat. */
 bool pid_parse_start(struct lxcfs_text text, uint64_t *ticks);

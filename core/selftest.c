@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "caller.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "describe.h"
 #include "generation.h"
 #include "hostapi.h"
@@ -242,23 +242,15 @@ static int spawn(const struct image *image, const struct config_plugin *section,
 	return result;
 }
 
-static int64_t milliseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Read until the process closes its end.  false: it did not in time. */
 static bool read_output(int fd, char *text, size_t size)
 {
-	int64_t deadline = milliseconds() + TIMEOUT_SECONDS * INT64_C(1000);
+	int64_t deadline = clock_milliseconds() + TIMEOUT_SECONDS * INT64_C(1000);
 	size_t used = 0;
 
 	for (;;) {
 		struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-		int64_t left = deadline - milliseconds();
+		int64_t left = deadline - clock_milliseconds();
 		char scrap[256];
 		ssize_t count;
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "clock.h"
 #include "fault.h"
 #include "generation.h"
 #include "log.h"
@@ -37,14 +38,6 @@ struct timers {
 	unsigned waiting;                 /* threads that wait for the end of a callback */
 	struct timer *first;
 };
-
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * SECOND + (uint64_t)time.tv_nsec;
-}
 
 int timers_new(struct ledger *ledger, struct timers **created)
 {
@@ -84,7 +77,7 @@ static void wait_until(struct timers *timers, uint64_t due)
 static void run(struct timers *timers, struct timer *timer)
 {
 	const struct timer copy = *timer;
-	uint64_t time = now();
+	uint64_t time = clock_nanoseconds();
 
 	/* A callback that took too long leaves ticks out; it does not get them all at once. */
 	timer->due = lxcfs_add(timer->due, timer->period);
@@ -115,7 +108,7 @@ static void *serve(void *argument)
 
 		if (!timer)
 			pthread_cond_wait(&timers->changed, &timers->lock);
-		else if (timer->due > now())
+		else if (timer->due > clock_nanoseconds())
 			wait_until(timers, timer->due);
 		else
 			run(timers, timer);
@@ -176,7 +169,7 @@ int timers_start(struct timers *timers, const struct lxcfs_host *owner, uint64_t
 					.id = ++timers->next_id,
 					.owner = owner,
 					.period = period,
-					.due = lxcfs_add(now(), period),
+					.due = lxcfs_add(clock_nanoseconds(), period),
 					.function = function,
 					.argument = argument};
 		*id = timer->id;

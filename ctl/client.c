@@ -54,7 +54,12 @@ static enum ctl_status explain_silence(const struct client_call *call, int error
 {
 	const char *directory = call->runtime_directory;
 
-	if (error == -EPIPE)
+	if (error == -EPIPE && geteuid() == 0)
+		output_error("the lxcfs at %s/" CONTROL_SOCKET
+			     " closed the connection before it was done; look at 'lxcfsctl status'"
+			     " and the log",
+			     directory);
+	else if (error == -EPIPE)
 		output_error("the lxcfs at %s/" CONTROL_SOCKET
 			     " closed the connection; only root may"
 			     " ask it",

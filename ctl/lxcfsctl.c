@@ -174,9 +174,8 @@ static void print_help(void)
 	     "  -h, --help            print this and exit\n"
 	     "  -v, --version         print the version and exit\n"
 	     "\n"
-	     "It ends with 0; 1: it was refused or failed; 2: the command line is wrong; 3: no "
-	     "daemon\n"
-	     "answers.");
+	     "It ends with 0; 1: it was refused or failed; 2: the command line is wrong;\n"
+	     "3: no daemon answers.");
 }
 
 static enum ctl_status run_command(int argc, char **argv, struct invocation *invocation)

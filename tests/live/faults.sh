@@ -81,7 +81,7 @@ kept_out_for_all() {
 		"$(inside c awk '$1 == "MemTotal:" { print $2 }' "$(mount_of main)/proc/meminfo")" $((64 * 1024))
 }
 
-plan 134
+plan 136
 make_cgroup a memory=256M
 make_cgroup b memory=128M
 make_cgroup c memory=64M
@@ -180,6 +180,11 @@ if start_with_namespace "$(inside d readlink /proc/self/ns/pid)"; then
 else
 	skip "it does not hold for the next one in its cgroup and with its number" "none has it"
 fi
+stop_container d
+start_container d main
+inside d "$helpers/fileops" write "$probe" 'render crash' >/dev/null
+refuses "a rendering that crashes in it after another start" 'Input/output error' inside d cat "$probe"
+check "a container that is started again counts once" inside b grep -q '^release ' "$probe"
 stop_container d
 mended "a container that ended"
 

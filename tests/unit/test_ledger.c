@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -277,6 +279,45 @@ static void two_containers_quarantine_for_all(void **state)
 	assert_true(ledger_is_banned(&fixture->ledger, row));
 	assert_true(is_quarantined(fixture, row, THREE));
 	assert_true(is_quarantined(fixture, row, LEDGER_NO_READER));
+}
+
+/* As pid_namespace_group() has it, for a process in our own namespace. */
+static uint64_t group_of(pid_t init)
+{
+	struct stat status;
+
+	assert_int_equal(stat("/proc/self/ns/pid", &status), 0);
+	return (uint32_t)status.st_ino | (uint64_t)init << 32;
+}
+
+static void a_container_that_ended_does_not_count(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned row = serve(fixture, "one", false);
+	pid_t pid = fork();
+	uint64_t group;
+
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	assert_true(pid > 0);
+	group = group_of(pid);
+	for (int round = 0; round < 2; round++)
+		crash(fixture, row, group);
+	assert_true(is_quarantined(fixture, row, group));
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	for (int round = 0; round < 2; round++)
+		crash(fixture, row, group_of(getpid()));
+	assert_false(ledger_is_banned(&fixture->ledger, row));
+	assert_true(is_quarantined(fixture, row, group_of(getpid())));
+	assert_int_equal(get(fixture, row)->containers, 1);
+	assert_int_equal(count_faults(fixture), 1);
+	/* One that lives does. */
+	for (int round = 0; round < 2; round++)
+		crash(fixture, row, group_of(getppid()));
+	assert_true(ledger_is_banned(&fixture->ledger, row));
 }
 
 static void a_mark_is_entered_once(void **state)
@@ -630,6 +671,7 @@ int main(void)
 		TEST(two_faults_quarantine_for_the_container),
 		TEST(one_container_never_bans),
 		TEST(two_containers_quarantine_for_all),
+		TEST(a_container_that_ended_does_not_count),
 		TEST(a_mark_is_entered_once),
 		TEST(threads_hit_at_once_are_all_charged),
 		TEST(a_fault_of_an_earlier_request_is_not_charged),
