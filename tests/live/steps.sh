@@ -37,7 +37,7 @@ files_are_good() {
 # kill_at STEP NUMBER: print what went wrong, if anything did.
 kill_at() {
 	local output
-	await has_worker
+	follow_keeper main || return
 	"$1" "$2" || {
 		echo "step $2 of $1: it does not go on"
 		return 1
@@ -47,7 +47,7 @@ kill_at() {
 		as_host cat "$(mount_of main)/proc/uptime" >/dev/null
 		touch "$step_flag"
 	}
-	output=$(files_are_good) || {
+	output=$(files_are_good 2>&1) || {
 		echo "step $2 of $1: $output"
 		return 1
 	}
