@@ -115,10 +115,8 @@ await waits_for_answer "$victim"
 begin_gap
 kill -9 "$victim"
 end_gap
-# The next worker begins with this request, and others wait until render-timeout ends that.
+# The next workers hang over it too, until it is answered by on-fault; then others are, and by their plugins.
 check "others are answered" inside a "$helpers/reader" --limits "$limits" --rounds 1
-inside b "$helpers/fileops" write "$probe" "render well" >/dev/null
-kill -9 "$(worker_of main)"
 check "a reader whose request was in service dies when it is answered" await is_gone "$victim"
 forget_victim hanging
 check "nobody is left in state D" await nobody_is_stuck

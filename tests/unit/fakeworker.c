@@ -51,13 +51,6 @@ static void await_serve(const struct state *state)
 	atomic_fetch_add(&state->header->takeovers, kind == SERVE_AFTER_DEATH);
 }
 
-static void end_by(int signal_number)
-{
-	/* A sanitizer would make something else of it. */
-	signal(signal_number, SIG_DFL);
-	raise(signal_number);
-}
-
 static void do_word(const char *word, const struct state *state)
 {
 	if (strcmp(word, "fail") == 0) {
@@ -67,9 +60,9 @@ static void do_word(const char *word, const struct state *state)
 	if (strcmp(word, "exit") == 0)
 		_exit(EXIT_FAILURE);
 	if (strcmp(word, "segv") == 0)
-		end_by(SIGSEGV);
+		raise(SIGSEGV);
 	if (strcmp(word, "abort") == 0)
-		end_by(SIGABRT);
+		raise(SIGABRT);
 	if (strcmp(word, "kill") == 0)
 		raise(SIGKILL);
 	if (strcmp(word, "stop") == 0)
@@ -98,6 +91,9 @@ int fake_worker_main(void)
 	char *rest;
 	bool rescue;
 
+	/* A sanitizer would make something else of it. */
+	signal(SIGSEGV, SIG_DFL);
+	signal(SIGABRT, SIG_DFL);
 	/* Nothing is left of a test that fails, and no core. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_DUMPABLE, 0);

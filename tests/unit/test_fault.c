@@ -2,6 +2,7 @@
 /* What a thread leaves behind when a signal ends its process: each is raised in a child. */
 #include <errno.h>
 #include <linux/fuse.h>
+#include <linux/sched.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -11,7 +12,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,6 +28,9 @@
 
 #define SLOT  3
 #define GROUP 77
+
+#define NO_SUCH_CALL     77
+#define PATIENCE_SECONDS 10
 
 struct fixture {
 	struct server server;
@@ -247,6 +253,61 @@ static void an_overrun_of_time_is_marked(void **state)
 	assert_int_equal(mark_of(fixture, SLOT)->signal, SIGALRM);
 	assert_int_equal(mark_of(fixture, SLOT)->plugin, 1);
 	assert_int_equal(count_messages(fixture, MESSAGE_DYING), 1);
+}
+
+/* Until its child has ended the thread sits in the kernel, where it runs no signal handler. */
+static void wait_in_the_kernel(struct fixture *fixture)
+{
+	struct clone_args arguments = {.flags = CLONE_VFORK, .exit_signal = SIGCHLD};
+	pid_t child;
+
+	serve_as(&fixture->thread, 20);
+	generation_enter(&fixture->generation);
+	child = (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
+	if (child < 0)
+		_exit(NO_SUCH_CALL);
+	if (child > 0)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sleep(PATIENCE_SECONDS);
+	kill(getppid(), SIGKILL);
+	_exit(0);
+}
+
+static void an_overrun_in_the_kernel_is_marked_too(void **state)
+{
+	struct fixture *fixture = *state;
+	int status = end_of(fixture, wait_in_the_kernel);
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == NO_SUCH_CALL)
+		skip();
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGALRM);
+	assert_int_equal(mark_of(fixture, SLOT)->charges, 1);
+	assert_int_equal(mark_of(fixture, SLOT)->plugin, 1);
+	assert_int_equal(count_messages(fixture, MESSAGE_DYING), 1);
+}
+
+static void serve_often(struct fixture *fixture)
+{
+	serve_as(&fixture->thread, 400);
+	for (int round = 0; round < 50; round++) {
+		usleep(10000);
+		fault_end(&fixture->thread);
+		fault_begin(&fixture->thread);
+	}
+	fault_end(&fixture->thread);
+	_exit(7);
+}
+
+static void many_short_requests_are_no_long_one(void **state)
+{
+	struct fixture *fixture = *state;
+	int status = end_of(fixture, serve_often);
+
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 7);
+	assert_int_equal(mark_of(fixture, SLOT)->charges, 0);
 }
 
 /* ---- several threads ---- */
@@ -500,6 +561,8 @@ int main(void)
 		TEST(an_idle_thread_marks_nothing),
 		TEST(an_overflown_stack_is_marked),
 		TEST(an_overrun_of_time_is_marked),
+		TEST(an_overrun_in_the_kernel_is_marked_too),
+		TEST(many_short_requests_are_no_long_one),
 		TEST(of_many_at_once_each_is_marked_once),
 		TEST(to_wait_for_others_is_no_overrun),
 		TEST(who_waits_for_a_timer_in_vain_marks_the_timer),
