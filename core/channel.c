@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define SOCKET_BYTES (1 << 20)
+
 union control {
 	struct cmsghdr header;
 	char space[CMSG_SPACE(sizeof(int))];
@@ -14,7 +16,14 @@ union control {
 
 int channel_open(int ends[2])
 {
-	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0 ? 0 : -errno;
+	static const int bytes = SOCKET_BYTES;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+		return -errno;
+	/* A message for each plugin: none of them has to wait until the other end reads. */
+	for (int end = 0; end < 2; end++)
+		setsockopt(ends[end], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
+	return 0;
 }
 
 static int send_message(int channel, const struct message *message, int fd)

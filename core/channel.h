@@ -32,7 +32,8 @@ enum message_kind {
 	/* Keeper to worker. */
 	MESSAGE_START, /* all that a predecessor left was sent: get ready, as `status` says */
 	MESSAGE_SERVE, /* nobody else does any more: serve; `status` is how it came to that */
-	MESSAGE_YIELD, /* a successor is ready: stop reading requests, answer those in service */
+	/* A successor is ready (process `status`): stop reading requests, answer those in service. */
+	MESSAGE_YIELD,
 
 	/*
 	 * Orders: from a control process to the keeper, which obeys or passes them on to the worker.

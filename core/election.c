@@ -2,10 +2,7 @@
 #include "election.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <stdbool.h>
 #include <stdlib.h>
-#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -40,25 +37,4 @@ int election_start_keeper(char *const *argv, int fuse_fd, const struct state *st
 	/* One that does not read must not hold up whoever serves. */
 	setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	return ends[0];
-}
-
-static bool is_alive(pid_t pid)
-{
-	auto_close int pidfd = pidfd_open(pid, 0);
-	struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
-
-	/* One that has ended and was not waited for does not count. */
-	return pidfd >= 0 && poll(&poll_fd, 1, 0) == 0;
-}
-
-int election_claim(const struct state *state)
-{
-	_Atomic uint32_t *owner = &state->header->owner;
-	uint32_t before = atomic_load(owner);
-
-	do {
-		if (before != 0 && before != (uint32_t)getpid() && is_alive((pid_t)before))
-			return -EBUSY;
-	} while (!atomic_compare_exchange_weak(owner, &before, (uint32_t)getpid()));
-	return 0;
 }

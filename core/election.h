@@ -14,9 +14,4 @@
  */
 int election_start_keeper(char *const *argv, int fuse_fd, const struct state *state);
 
-/*
- * Become the one that may read and answer requests.  -EBUSY: another process is, and it lives.
- */
-int election_claim(const struct state *state);
-
 #endif

@@ -98,18 +98,12 @@ static enum step obey(struct keeper *keeper, const struct order *order)
 			orders_retry(&keeper->orders, "the worker is gone");
 		}
 		return STEP_ON;
-	case MESSAGE_PASSTHROUGH:
-		toggle_passthrough(keeper, order->status);
-		break;
 	case MESSAGE_UPGRADE:
 		result = begin_upgrade(keeper, &reason);
 		if (result == 0)
 			return STEP_ON;
 		log_error("the upgrade is refused: %s", reason ? reason : strerror(-result));
 		break;
-	case MESSAGE_UNMOUNT:
-		orders_finish(&keeper->orders, 0, NULL);
-		return STEP_STOP;
 	default:
 		result = -EINVAL;
 		break;
@@ -139,14 +133,12 @@ static void put_off_orders(struct keeper *keeper)
 	static const struct {
 		enum message_kind kind;
 		int signal;
-	} signals[] = {{MESSAGE_RELOAD, SIGUSR1},
-		       {MESSAGE_RECONFIGURE, SIGHUP},
-		       {MESSAGE_PASSTHROUGH, SIGUSR2}};
+	} signals[] = {{MESSAGE_RELOAD, SIGUSR1}, {MESSAGE_RECONFIGURE, SIGHUP}};
 
 	for (size_t index = 1; index < keeper->orders.count; index++) {
 		const struct order *order = &keeper->orders.queue[index];
 
-		for (size_t which = 0; which < 3 && order->client < 0; which++)
+		for (size_t which = 0; which < 2 && order->client < 0; which++)
 			if (signals[which].kind == order->kind)
 				raise(signals[which].signal);
 		if (order->client >= 0)
@@ -296,26 +288,39 @@ static enum step take_end(struct keeper *keeper, struct worker_process *process)
 	return take_event(keeper, succession_ended(&keeper->succession, process, status));
 }
 
-static void take_client_message(struct keeper *keeper, int client)
+/* What needs no worker is done at once: the brake, and the end. */
+static enum step obey_client(struct keeper *keeper, int client, const struct message *message)
 {
 	int channel = keeper->orders.clients[client].channel;
-	struct message message;
-	int fd;
-	int result = channel_receive(channel, &message, &fd);
+	int result = -EINVAL;
 
-	if (fd >= 0)
-		close(fd);
-	if (result != 0) {
-		orders_forget_client(&keeper->orders, client);
-		return;
+	if (message->kind == MESSAGE_PASSTHROUGH || message->kind == MESSAGE_UNMOUNT) {
+		if (message->kind == MESSAGE_PASSTHROUGH)
+			toggle_passthrough(keeper, message->status);
+		channel_report(channel, MESSAGE_RESULT, 0, NULL);
+		return message->kind == MESSAGE_UNMOUNT ? STEP_STOP : STEP_ON;
 	}
-	if (message.kind < MESSAGE_RELOAD || message.kind > MESSAGE_UNMOUNT)
-		result = -EINVAL;
-	else
-		result = orders_add(&keeper->orders, message.kind, message.status, message.text,
+	if (message->kind == MESSAGE_RELOAD || message->kind == MESSAGE_RECONFIGURE ||
+	    message->kind == MESSAGE_UPGRADE)
+		result = orders_add(&keeper->orders, message->kind, message->status, message->text,
 				    client);
 	if (result != 0)
 		channel_report(channel, MESSAGE_RESULT, result, strerror(-result));
+	return STEP_ON;
+}
+
+static enum step take_client_message(struct keeper *keeper, int client)
+{
+	struct message message;
+	int fd;
+	int result = channel_receive(keeper->orders.clients[client].channel, &message, &fd);
+
+	if (fd >= 0)
+		close(fd);
+	if (result == 0)
+		return obey_client(keeper, client, &message);
+	orders_forget_client(&keeper->orders, client);
+	return STEP_ON;
 }
 
 static void accept_client(struct keeper *keeper)
@@ -360,7 +365,7 @@ static enum step take_signal(struct keeper *keeper)
 		orders_add(&keeper->orders, MESSAGE_RECONFIGURE, 0, NULL, -1);
 		return STEP_ON;
 	case SIGUSR2:
-		orders_add(&keeper->orders, MESSAGE_PASSTHROUGH, -1, NULL, -1);
+		toggle_passthrough(keeper, -1);
 		return STEP_ON;
 	case SIGQUIT:
 		if (supervisor_present())
@@ -467,7 +472,7 @@ static enum step wait_step(struct keeper *keeper)
 		step = take_signal(keeper);
 	for (int client = 0; client < (int)ORDERS_CLIENTS_MAX && step == STEP_ON; client++)
 		if (fds[POLL_CLIENTS + client].revents)
-			take_client_message(keeper, client);
+			step = take_client_message(keeper, client);
 	if (step == STEP_ON && fds[POLL_CONTROL].revents)
 		accept_client(keeper);
 	end_late_order(keeper);

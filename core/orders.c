@@ -57,8 +57,7 @@ int orders_add(struct orders *orders, enum message_kind kind, int status, const 
 {
 	struct order *order;
 
-	/* A switch is another matter: twice is as never. */
-	if (client < 0 && kind != MESSAGE_PASSTHROUGH && is_waiting(orders, kind))
+	if (client < 0 && is_waiting(orders, kind))
 		return 0;
 	if (orders->count == ORDERS_MAX) {
 		log_error("%u orders wait already; this one is dropped", ORDERS_MAX);

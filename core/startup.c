@@ -200,10 +200,15 @@ static bool is_stored(struct keeper *keeper)
 
 static void start_stored(struct keeper *keeper)
 {
+	bool left = atomic_load(&keeper->state.header->owner) == 0;
+
 	log_notice("going on with the mount that the service manager held");
 	open_succession(keeper);
 	succession_resume(&keeper->succession);
 	renew_pidfile(keeper);
+	/* After a restart, other than after a crash, what changed on disk is wanted. */
+	if (left)
+		orders_add(&keeper->orders, MESSAGE_RECONFIGURE, 0, NULL, -1);
 }
 
 /* What lies at the descriptors that a process is started with, at others. */
@@ -365,6 +370,9 @@ void startup_undo(struct keeper *keeper, enum mount_end end)
 	else if (mounted && end == MOUNT_ABORTS)
 		mountpoint_abort(mountpoint);
 	succession_end(&keeper->succession);
+	/* That nobody owns it tells the next start that this one left on purpose. */
+	if (mounted && end == MOUNT_STAYS)
+		atomic_store(&keeper->state.header->owner, 0);
 	if (!mounted || end == MOUNT_STAYS)
 		return;
 	supervisor_drop(SUPERVISOR_FUSE);

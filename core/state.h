@@ -50,11 +50,7 @@ struct state_header {
 	_Atomic uint64_t generation;  /* of the worker, 1 for the first */
 	_Atomic uint64_t next_handle; /* of an open file; never used twice */
 	_Atomic uint32_t passthrough; /* SIGUSR2: all files are the host's */
-	/*
-	 * The process id of the worker that may read and answer requests; 0: nobody.  Whoever wants to
-	 * puts its own in place of 0, or of one that is dead.
-	 */
-	_Atomic uint32_t owner;
+	_Atomic uint64_t owner;       /* of the connection: ownership.h */
 	_Atomic uint32_t
 		supervised;      /* a service manager starts the next keeper: a worker must not */
 	_Atomic uint32_t rescue; /* the worker serves without plugins */

@@ -10,6 +10,7 @@
 
 #include <json.h>
 
+#include "ownership.h"
 #include "program.h"
 #include "varlink.h"
 
@@ -163,14 +164,6 @@ static void add_program(struct json_object *report, const char *key,
 	json_object_object_add(report, key, object);
 }
 
-/* The owner may have died a moment ago. */
-static bool is_serving(const struct state_header *header)
-{
-	uint32_t owner = atomic_load(&header->owner);
-
-	return owner != 0 && (kill((pid_t)owner, 0) == 0 || errno == EPERM);
-}
-
 struct json_object *status_report(const struct state *state, const struct ledger *ledger)
 {
 	struct state_header *header = state->header;
@@ -179,7 +172,7 @@ struct json_object *status_report(const struct state *state, const struct ledger
 	add_program(report, "keeper", &header->keeper);
 	add_program(report, "worker", &header->worker);
 	add_number(report, "generation", atomic_load(&header->generation));
-	add_flag(report, "serving", is_serving(header));
+	add_flag(report, "serving", ownership_is_held(state));
 	add_number(report, "since", header->created);
 	add_number(report, "takeovers", atomic_load(&header->takeovers));
 	add_number(report, "handOvers", atomic_load(&header->hand_overs));

@@ -11,6 +11,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "log.h"
+#include "ownership.h"
 #include "program.h"
 
 /* A planned successor may try plugins that hang first. */
@@ -200,8 +201,7 @@ void succession_serve(struct succession *succession)
 	succession->mounted = true;
 	if (!succession->outage)
 		succession->outage = clock_milliseconds();
-	/* Nobody owns the connection now: the one that did has ended, or is past running. */
-	atomic_store(&header_of(succession)->owner, 0);
+	ownership_pass(succession->state, succession->predecessor, succession->next.pid);
 	channel_report(succession->next.channel, MESSAGE_SERVE, kind, NULL);
 	set_phase(succession, PHASE_STARTING, TAKEOVER_MILLISECONDS);
 	if (succession->next.dying)
@@ -225,10 +225,15 @@ static enum succession_event next_is_ready(struct succession *succession)
 		return SUCCESSION_NONE;
 	}
 	set_phase(succession, PHASE_YIELDING, YIELD_MILLISECONDS);
-	if (succession->current.dying ||
-	    channel_send(succession->current.channel, MESSAGE_YIELD, NULL, NULL, -1) != 0)
+	if (succession->current.dying || channel_report(succession->current.channel, MESSAGE_YIELD,
+							succession->next.pid, NULL) != 0)
 		end_current(succession);
 	return SUCCESSION_NONE;
+}
+
+static int64_t longer_pause(int64_t pause)
+{
+	return pause * 2 > RETRY_LIMIT_MILLISECONDS ? RETRY_LIMIT_MILLISECONDS : pause * 2;
 }
 
 static enum succession_event next_serves(struct succession *succession)
@@ -237,17 +242,18 @@ static enum succession_event next_serves(struct succession *succession)
 	succession->current = succession->next;
 	worker_process_init(&succession->next);
 	succession->outage = 0;
+	succession->since = clock_milliseconds();
 	succession->rescue = succession->next_is_rescue;
 	atomic_store(&header_of(succession)->rescue, succession->rescue);
+	set_idle(succession);
 	if (!succession->rescue) {
 		succession->failures = 0;
-		succession->retry_pause = RETRY_MILLISECONDS;
-	} else {
-		log_error("no worker can serve with the plugins: every file answers by on-fault;"
-			  " the next try is in %lld s",
-			  (long long)succession->retry_pause / 1000);
+		return SUCCESSION_SERVES;
 	}
-	set_idle(succession);
+	log_error("no worker can serve with the plugins: every file answers by on-fault; the next"
+		  " try is in %lld s",
+		  (long long)succession->retry_pause / 1000);
+	succession->retry_pause = longer_pause(succession->retry_pause);
 	return SUCCESSION_SERVES;
 }
 
@@ -323,23 +329,20 @@ static enum succession_event current_ended(struct succession *succession, int st
 		log_death(succession, &succession->current, status);
 		record_death(succession, status);
 	}
+	succession->predecessor = succession->current.pid;
 	worker_process_forget(&succession->current);
 	if (planned || succession->phase == PHASE_YIELDING) {
 		succession_serve(succession);
 		return SUCCESSION_NONE;
 	}
 	succession->outage = clock_milliseconds();
+	if (!succession->rescue && succession->outage - succession->since >= STORM_MILLISECONDS)
+		succession->retry_pause = RETRY_MILLISECONDS;
 	/* One that is being prepared was not in a hurry. */
 	if (succession->phase == PHASE_PREPARING)
 		end_process(&succession->next);
-	atomic_store(&header_of(succession)->owner, 0);
 	start_successor(succession);
 	return SUCCESSION_DIED;
-}
-
-static int64_t longer_pause(int64_t pause)
-{
-	return pause * 2 > RETRY_LIMIT_MILLISECONDS ? RETRY_LIMIT_MILLISECONDS : pause * 2;
 }
 
 static enum succession_event next_ended(struct succession *succession, int status)
@@ -347,6 +350,8 @@ static enum succession_event next_ended(struct succession *succession, int statu
 	bool was_hit = succession->next.dying;
 
 	log_death(succession, &succession->next, status);
+	if (succession->phase == PHASE_STARTING)
+		succession->predecessor = succession->next.pid;
 	worker_process_forget(&succession->next);
 	if (!succession->mounted)
 		return SUCCESSION_LOST;
@@ -354,11 +359,11 @@ static enum succession_event next_ended(struct succession *succession, int statu
 		if (succession->rescue) {
 			/* One that ends by a plugin goes without it next time. */
 			record_death(succession, status);
-			succession->retry_pause = longer_pause(succession->retry_pause);
 		} else {
 			ledger_forget_death(&succession->ledger);
 		}
 		set_idle(succession);
+		succession->retry_pause = longer_pause(succession->retry_pause);
 		return SUCCESSION_REFUSED;
 	}
 	/* One that was told to yield does not go on. */
@@ -366,7 +371,6 @@ static enum succession_event next_ended(struct succession *succession, int statu
 	if (!succession->outage)
 		succession->outage = clock_milliseconds();
 	record_death(succession, status);
-	atomic_store(&header_of(succession)->owner, 0);
 	/* Without plugins a worker is killed as well as with them. */
 	if (was_hit || !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
 		succession->failures++;

@@ -54,10 +54,12 @@ struct succession {
 	enum succession_phase phase;
 	struct worker_process current;
 	struct worker_process next;
-	int64_t deadline; /* of the phase; 0: none */
-	int64_t outage;   /* since when nobody serves; 0: somebody does */
-	bool mounted;     /* before that nothing is tried twice */
-	bool rescue;      /* the current worker serves without plugins */
+	int64_t deadline;  /* of the phase; 0: none */
+	pid_t predecessor; /* the last that served, or began to; it has ended, or is past running */
+	int64_t since;     /* when the current one began to serve */
+	int64_t outage;    /* since when nobody serves; 0: somebody does */
+	bool mounted;      /* before that nothing is tried twice */
+	bool rescue;       /* the current worker serves without plugins */
 	bool next_is_rescue;
 	unsigned failures;   /* of next ones in a row */
 	int64_t retry_pause; /* of rescue */

@@ -23,6 +23,7 @@
 #include "hostfs.h"
 #include "inheritance.h"
 #include "log.h"
+#include "ownership.h"
 #include "plugins.h"
 #include "pluginstate.h"
 #include "program.h"
@@ -116,7 +117,10 @@ static int open_shared(struct worker *worker)
 	return result;
 }
 
-/* What a predecessor left, as far as MESSAGE_START.  A keeper that is killed meanwhile sent what it sent. */
+/*
+ * What a predecessor left, as far as MESSAGE_START.  When the keeper is killed meanwhile this process is of
+ * use only if nobody serves; it goes on with what it got.
+ */
 static int receive_inheritance(struct worker *worker)
 {
 	inheritance_init(&worker->inheritance);
@@ -126,7 +130,7 @@ static int receive_inheritance(struct worker *worker)
 		int result = channel_receive(WORKER_CHANNEL_FD, &message, &fd);
 
 		if (result == -EPIPE)
-			return 0;
+			return ownership_is_held(&worker->server.state) ? -EBUSY : 0;
 		if (result != 0)
 			return result;
 		if (message.kind == MESSAGE_START) {
@@ -152,6 +156,11 @@ static int load_config(struct worker *worker, char **reason)
 		free(take_pointer(*reason));
 	}
 	result = config_load(worker->options->config, overrides, &worker->config, reason);
+	/* Which plugins there are is of no matter then; who may be shown the host's files is. */
+	if (result != 0 && worker->mode == START_RESCUE) {
+		free(take_pointer(*reason));
+		return config_load(NULL, overrides, &worker->config, reason);
+	}
 	if (result == 0 || kept < 0 || worker->mode != START_UPGRADE)
 		return result;
 	log_error("the new configuration is refused, the old one stays: %s",
@@ -237,7 +246,7 @@ static int begin(struct worker *worker, enum serve_kind kind)
 	struct server *server = &worker->server;
 	struct state_header *header = server->state.header;
 	unsigned threads = worker->options->single_thread ? 1 : worker->config->threads;
-	int result = election_claim(&server->state);
+	int result = ownership_claim(&server->state);
 
 	if (result != 0)
 		return result;
@@ -339,20 +348,20 @@ static void start_keeper(struct worker *worker)
  * A successor is ready.  The keeper ends this process when it has heard of it, or has waited long enough;
  * if it is the keeper that ends, whoever is first goes on.
  */
-static void yield_to_successor(struct worker *worker)
+static void yield_to_successor(struct worker *worker, pid_t heir)
 {
 	struct state *state = &worker->server.state;
 	struct message message;
 	int fd;
 
 	if (serving_yield(&worker->serving, YIELD_MILLISECONDS)) {
-		atomic_store(&state->header->owner, 0);
+		ownership_yield(state, heir);
 		channel_report(WORKER_CHANNEL_FD, MESSAGE_YIELDED, 0, NULL);
 	}
-	while (channel_receive(WORKER_CHANNEL_FD, &message, &fd) == 0)
+	while (channel_receive(WORKER_CHANNEL_FD, &message, &fd) != -EPIPE)
 		if (fd >= 0)
 			close(fd);
-	if (election_claim(state) != 0)
+	if (ownership_claim(state) != 0)
 		_exit(EXIT_SUCCESS);
 	serving_resume(&worker->serving);
 }
@@ -374,7 +383,7 @@ static bool take_message(struct worker *worker)
 		return false;
 	worker->elections = 0;
 	if (message.kind == MESSAGE_YIELD) {
-		yield_to_successor(worker);
+		yield_to_successor(worker, message.status);
 		return false;
 	}
 	if (message.kind == MESSAGE_RELOAD || message.kind == MESSAGE_RECONFIGURE)

@@ -19,6 +19,7 @@
 #include "controlclient.h"
 #include "interface.h"
 #include "journal.h"
+#include "ownership.h"
 #include "program.h"
 
 /* ---- orders ---- */
@@ -246,7 +247,7 @@ static void fill_state(struct fixture *fixture)
 	program_fill(&header->keeper);
 	program_fill(&header->worker);
 	header->generation = 7;
-	header->owner = (uint32_t)getpid();
+	assert_int_equal(ownership_claim(&fixture->state), 0);
 	header->takeovers = 5;
 	header->hand_overs = 1;
 	header->passthrough = 1;

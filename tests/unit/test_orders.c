@@ -155,15 +155,6 @@ static void an_order_for_some_plugins_is_not_one_for_all(void **state)
 	assert_int_equal(fixture->orders.count, 2);
 }
 
-static void a_switch_is_switched_each_time(void **state)
-{
-	struct fixture *fixture = *state;
-
-	for (int round = 0; round < 3; round++)
-		add_well(fixture, MESSAGE_PASSTHROUGH, NULL, -1);
-	assert_int_equal(fixture->orders.count, 3);
-}
-
 static void too_many_are_refused(void **state)
 {
 	struct fixture *fixture = *state;
@@ -314,7 +305,6 @@ int main(void)
 		TEST(orders_are_obeyed_in_turn),
 		TEST(signals_that_ask_for_what_is_to_be_done_are_dropped),
 		TEST(an_order_for_some_plugins_is_not_one_for_all),
-		TEST(a_switch_is_switched_each_time),
 		TEST(too_many_are_refused),
 		TEST(who_gave_it_is_told),
 		TEST(what_is_said_gives_more_time),

@@ -82,11 +82,11 @@ static void a_worker_that_dies_is_followed_by_another(void **state)
 	for (unsigned index = 0; index < 3; index++) {
 		pid_t before = fixture->succession.current.pid;
 
-		fixture->state.header->owner = (uint32_t)before;
 		end_current(fixture, signals[index]);
 		assert_event(fixture, SUCCESSION_DIED);
-		assert_int_equal(fixture->state.header->owner, 0);
 		assert_event(fixture, SUCCESSION_SERVES);
+		assert_int_equal((uint32_t)fixture->state.header->owner,
+				 fixture->succession.current.pid);
 		assert_int_not_equal(fixture->succession.current.pid, before);
 		assert_true(is_gone(before));
 		assert_settled(fixture, false);
