@@ -21,6 +21,7 @@ enum message_kind {
 	MESSAGE_PLUGIN, /* the sealed code of plugin `name`, which was loaded from `text` */
 
 	/* Worker to keeper. */
+	MESSAGE_STARTED, /* it runs, and has what a predecessor left */
 	MESSAGE_DROPPED, /* plugin `name` is no longer served */
 	MESSAGE_READY,   /* it could serve now */
 	MESSAGE_SERVING, /* it does */

@@ -14,8 +14,9 @@
 #include "ownership.h"
 #include "program.h"
 
-/* A planned successor may try plugins that hang first. */
-#define PLANNED_MILLISECONDS 120000
+/* A planned successor may try plugins that hang first; but a program that is no worker says nothing. */
+#define FIRST_WORD_MILLISECONDS 10000
+#define PLANNED_MILLISECONDS    120000
 /* One that nobody serves in place of has to be quick, so that another way can still be tried. */
 #define TAKEOVER_MILLISECONDS    4000
 #define YIELD_MILLISECONDS       2000
@@ -103,7 +104,7 @@ static int start_next(struct succession *succession, enum start_mode mode, int p
 		return result;
 	}
 	set_phase(succession, PHASE_PREPARING,
-		  succession->outage ? TAKEOVER_MILLISECONDS : PLANNED_MILLISECONDS);
+		  succession->outage ? TAKEOVER_MILLISECONDS : FIRST_WORD_MILLISECONDS);
 	return 0;
 }
 
@@ -263,6 +264,10 @@ enum succession_event succession_take(struct succession *succession, struct work
 	bool is_next = from == &succession->next;
 
 	switch (message->kind) {
+	case MESSAGE_STARTED:
+		if (is_next && succession->phase == PHASE_PREPARING && !succession->outage)
+			set_phase(succession, PHASE_PREPARING, PLANNED_MILLISECONDS);
+		break;
 	case MESSAGE_READY:
 		if (is_next && succession->phase == PHASE_PREPARING)
 			return next_is_ready(succession);

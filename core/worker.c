@@ -135,6 +135,7 @@ static int receive_inheritance(struct worker *worker)
 			return result;
 		if (message.kind == MESSAGE_START) {
 			worker->mode = (enum start_mode)message.status;
+			channel_send(WORKER_CHANNEL_FD, MESSAGE_STARTED, NULL, NULL, -1);
 			return 0;
 		}
 		if (!inheritance_take(&worker->inheritance, &message, fd) && fd >= 0)
