@@ -16,6 +16,9 @@
 /* How often a row that is being written is looked at again. */
 #define READ_ATTEMPTS 1000u
 
+/* The part of a row that changes under its sequence: from there to its end. */
+#define TEXTS_LENGTH (sizeof(struct ledger_plugin) - offsetof(struct ledger_plugin, generation))
+
 /* A thread that calls plugins outside of any request. */
 struct thread_mark {
 	_Atomic uint32_t row;    /* of the plugin that it is in, + 1; 0: in none */
@@ -110,21 +113,54 @@ static void lift(struct ledger_section *section, unsigned row)
 	atomic_store(&plugin->faults, 0);
 }
 
+/*
+ * What changes under the sequence is written and read byte by byte: none of it can then be seen before the
+ * sequence is odd, nor be read after it was looked at again.
+ */
+static void store_bytes(void *to, const void *from, size_t length)
+{
+	_Atomic unsigned char *bytes = to;
+
+	for (size_t index = 0; index < length; index++)
+		atomic_store_explicit(&bytes[index], ((const unsigned char *)from)[index],
+				      memory_order_release);
+}
+
+static void load_bytes(void *to, const void *from, size_t length)
+{
+	const _Atomic unsigned char *bytes = from;
+
+	for (size_t index = 0; index < length; index++)
+		((unsigned char *)to)[index] =
+			atomic_load_explicit(&bytes[index], memory_order_acquire);
+}
+
 /* The name of a row that has one is never written again: others look for it at any time. */
 static void write_texts(struct ledger_plugin *row, const struct ledger_plugin *plugin)
 {
 	uint32_t odd = atomic_load(&row->sequence) | 1;
 
 	atomic_store(&row->sequence, odd);
-	atomic_thread_fence(memory_order_release);
 	if (odd == 1)
 		snprintf(row->name, sizeof(row->name), "%s", plugin->name);
-	row->generation = plugin->generation;
-	row->loaded = plugin->loaded;
-	memcpy(row->path, plugin->path, sizeof(row->path));
-	memcpy(row->release, plugin->release, sizeof(row->release));
-	memcpy(row->build_id, plugin->build_id, sizeof(row->build_id));
+	store_bytes(&row->generation, &plugin->generation, TEXTS_LENGTH);
 	atomic_store_explicit(&row->sequence, odd + 1, memory_order_release);
+}
+
+static void read_texts(struct ledger_plugin *plugin, const struct ledger_plugin *row)
+{
+	memcpy(plugin->name, row->name, sizeof(plugin->name));
+	load_bytes(&plugin->generation, &row->generation, TEXTS_LENGTH);
+}
+
+static void read_counts(struct ledger_plugin *plugin, const struct ledger_plugin *row)
+{
+	atomic_init(&plugin->sequence, 0);
+	atomic_init(&plugin->serving, atomic_load(&row->serving));
+	atomic_init(&plugin->faults, atomic_load(&row->faults));
+	atomic_init(&plugin->containers, atomic_load(&row->containers));
+	atomic_init(&plugin->quarantined, atomic_load(&row->quarantined));
+	atomic_init(&plugin->outside, atomic_load(&row->outside));
 }
 
 int ledger_serve(struct ledger *ledger, const struct ledger_plugin *plugin, bool changed)
@@ -471,8 +507,8 @@ int ledger_plugin_get(const struct ledger *ledger, unsigned row, struct ledger_p
 			return -ENOENT;
 		if (sequence & 1)
 			continue;
-		memcpy(plugin, from, sizeof(*plugin));
-		atomic_thread_fence(memory_order_acquire);
+		read_counts(plugin, from);
+		read_texts(plugin, from);
 		if (atomic_load_explicit(&from->sequence, memory_order_relaxed) == sequence)
 			return 0;
 	}

@@ -48,9 +48,9 @@ struct ledger_plugin {
 	_Atomic uint32_t containers;  /* outermost ones that it is quarantined for */
 	_Atomic uint32_t quarantined; /* for all */
 	_Atomic uint32_t outside;     /* faults outside of any request */
+	char name[LEDGER_NAME_MAX];
 	uint64_t generation;
 	uint64_t loaded; /* CLOCK_REALTIME seconds */
-	char name[LEDGER_NAME_MAX];
 	char path[LEDGER_PATH_MAX];
 	char release[LEDGER_NAME_MAX];
 	char build_id[STATE_BUILD_MAX];
