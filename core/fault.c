@@ -211,7 +211,6 @@ int fault_outside_open(struct ledger *ledger, enum ledger_thread thread)
 	if (!ledger || !ledger->section)
 		return 0;
 	result = open_stack();
-	/* A predecessor may have died in a plugin. */
 	ledger_enter(ledger, thread, -1);
 	outside.thread = thread;
 	outside.ledger = ledger;

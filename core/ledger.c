@@ -12,7 +12,7 @@
 #include "log.h"
 #include "pidnamespace.h"
 
-#define LEDGER_VERSION 1u
+#define LEDGER_VERSION 2u
 /* How often a row that is being written is looked at again. */
 #define READ_ATTEMPTS 1000u
 
@@ -25,10 +25,18 @@ struct thread_mark {
 	_Atomic uint32_t signal; /* not 0: that hit it there, and it is not entered yet */
 };
 
+/* Of one worker.  The next one gets ready while one serves: two. */
+struct process_marks {
+	_Atomic uint32_t pid;
+	struct thread_mark threads[LEDGER_THREADS];
+};
+
+#define PROCESSES 2u
+
 struct ledger_section {
 	uint32_t size;
 	_Atomic uint32_t version;
-	struct thread_mark threads[LEDGER_THREADS];
+	struct process_marks processes[PROCESSES];
 	_Atomic uint64_t death_count;
 	struct ledger_plugin plugins[LEDGER_PLUGINS_MAX];
 	struct ledger_fault faults[LEDGER_FAULTS_MAX];
@@ -241,30 +249,57 @@ bool ledger_is_quarantined(const struct ledger *ledger, unsigned row, uint64_t g
 
 /* ---- threads outside of requests ---- */
 
-void ledger_enter(struct ledger *ledger, enum ledger_thread thread, int row)
+static void clear_mark(struct thread_mark *mark)
+{
+	atomic_store(&mark->row, 0);
+	atomic_store(&mark->signal, 0);
+}
+
+void ledger_join(struct ledger *ledger, uint32_t pid, uint32_t owner)
+{
+	struct ledger_section *section = section_of(ledger);
+	struct process_marks *marks;
+
+	if (!section)
+		return;
+	ledger->process = owner != 0 && atomic_load(&section->processes[0].pid) == owner ? 1 : 0;
+	marks = &section->processes[ledger->process];
+	/* A predecessor may have died in a plugin. */
+	for (unsigned thread = 0; thread < LEDGER_THREADS; thread++)
+		clear_mark(&marks->threads[thread]);
+	atomic_store(&marks->pid, pid);
+}
+
+static struct thread_mark *mark_of(const struct ledger *ledger, enum ledger_thread thread)
 {
 	struct ledger_section *section = section_of(ledger);
 
-	if (section)
-		atomic_store_explicit(&section->threads[thread].row,
-				      row < 0 ? 0 : (uint32_t)row + 1, memory_order_relaxed);
+	return section ? &section->processes[ledger->process].threads[thread] : NULL;
+}
+
+void ledger_enter(struct ledger *ledger, enum ledger_thread thread, int row)
+{
+	struct thread_mark *mark = mark_of(ledger, thread);
+
+	if (mark)
+		atomic_store_explicit(&mark->row, row < 0 ? 0 : (uint32_t)row + 1,
+				      memory_order_relaxed);
 }
 
 void ledger_mark(struct ledger *ledger, enum ledger_thread thread, int signal_number)
 {
-	struct ledger_section *section = section_of(ledger);
+	struct thread_mark *mark = mark_of(ledger, thread);
 
-	if (section)
-		atomic_store(&section->threads[thread].signal, (uint32_t)signal_number);
+	if (mark)
+		atomic_store(&mark->signal, (uint32_t)signal_number);
 }
 
 bool ledger_mark_other(struct ledger *ledger, enum ledger_thread thread, int row, int signal_number)
 {
-	struct ledger_section *section = section_of(ledger);
+	const struct thread_mark *mark = mark_of(ledger, thread);
 
-	if (!section || row < 0 ||
-	    atomic_load_explicit(&section->threads[thread].row, memory_order_relaxed) !=
-		    (uint32_t)row + 1)
+	if (!mark || row < 0 ||
+	    atomic_load_explicit(&mark->row, memory_order_relaxed) != (uint32_t)row + 1)
 		return false;
 	ledger_mark(ledger, thread, signal_number);
 	return true;
@@ -456,7 +491,29 @@ static void list_death(struct ledger_section *section, const bool ran[LEDGER_PLU
 		  death->ran[0] ? death->ran : "none");
 }
 
-void ledger_record_death(struct ledger *ledger, const struct journal *journal, int status)
+/* 0: that it is not known which worker it was. */
+static bool is_process(const struct process_marks *marks, uint32_t pid)
+{
+	return pid == 0 || atomic_load(&marks->pid) == pid;
+}
+
+/* Enter what the threads without a slot were hit by; whether a plugin was charged. */
+static bool enter_process(struct ledger_section *section, uint32_t pid)
+{
+	bool charged = false;
+
+	for (unsigned process = 0; process < PROCESSES; process++) {
+		struct process_marks *marks = &section->processes[process];
+
+		for (unsigned thread = 0; is_process(marks, pid) && thread < LEDGER_THREADS;
+		     thread++)
+			charged |= enter_thread(section, &marks->threads[thread]);
+	}
+	return charged;
+}
+
+void ledger_record_death(struct ledger *ledger, const struct journal *journal, uint32_t pid,
+			 int status)
 {
 	struct ledger_section *section = section_of(ledger);
 	bool ran[LEDGER_PLUGINS_MAX] = {false};
@@ -477,18 +534,22 @@ void ledger_record_death(struct ledger *ledger, const struct journal *journal, i
 			ran[row - 1] = true;
 		charged |= enter_slot(section, mark);
 	}
-	for (unsigned thread = 0; thread < LEDGER_THREADS; thread++)
-		charged |= enter_thread(section, &section->threads[thread]);
+	charged |= enter_process(section, pid);
 	if (!charged && is_fault(status))
 		list_death(section, ran, status);
 }
 
-void ledger_forget_death(struct ledger *ledger)
+void ledger_forget_death(struct ledger *ledger, uint32_t pid)
 {
 	struct ledger_section *section = section_of(ledger);
 
-	for (unsigned thread = 0; section && thread < LEDGER_THREADS; thread++)
-		atomic_store(&section->threads[thread].signal, 0);
+	for (unsigned process = 0; section && process < PROCESSES; process++) {
+		struct process_marks *marks = &section->processes[process];
+
+		for (unsigned thread = 0; is_process(marks, pid) && thread < LEDGER_THREADS;
+		     thread++)
+			clear_mark(&marks->threads[thread]);
+	}
 }
 
 /* ---- those who look ---- */

@@ -233,7 +233,7 @@ static void charge(struct fixture *fixture, const char *plugin, uint64_t group)
 	mark->group = group;
 	mark->signal = SIGSEGV;
 	mark->charges++;
-	ledger_record_death(&fixture->ledger, &journal, SIGSEGV);
+	ledger_record_death(&fixture->ledger, &journal, 0, SIGSEGV);
 	journal_clear(&journal, slot);
 	journal_close(&journal);
 }
@@ -266,8 +266,8 @@ static void fill_state(struct fixture *fixture)
 	charge(fixture, "uptime", 1002);
 	/* And two deaths that nobody is charged for: by a signal, and by an exit. */
 	journal_open(&journal, &fixture->state);
-	ledger_record_death(&fixture->ledger, &journal, SIGABRT);
-	ledger_record_death(&fixture->ledger, &journal, 3 << 8);
+	ledger_record_death(&fixture->ledger, &journal, 0, SIGABRT);
+	ledger_record_death(&fixture->ledger, &journal, 0, 3 << 8);
 	journal_close(&journal);
 }
 

@@ -89,7 +89,7 @@ static void hit(struct journal_mark *mark, int signal_number)
 
 static void die(struct fixture *fixture, int status)
 {
-	ledger_record_death(&fixture->ledger, &fixture->journal, status);
+	ledger_record_death(&fixture->ledger, &fixture->journal, 0, status);
 }
 
 /* A worker dies of a request of this container. */
@@ -427,9 +427,37 @@ static void who_did_not_serve_charges_nobody(void **state)
 
 	ledger_enter(&fixture->ledger, LEDGER_CONTROL, (int)row);
 	ledger_mark(&fixture->ledger, LEDGER_CONTROL, SIGSEGV);
-	ledger_forget_death(&fixture->ledger);
+	ledger_forget_death(&fixture->ledger, 0);
 	die(fixture, SIGKILL);
 	assert_int_equal(get(fixture, row)->faults, 0);
+	assert_int_equal(ledger_deaths(&fixture->ledger), 0);
+}
+
+/* One gets ready while the other one serves. */
+static void two_workers_keep_marks_apart(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned row = serve(fixture, "one", false);
+	struct ledger next = fixture->ledger;
+
+	ledger_join(&fixture->ledger, 10, 0);
+	ledger_enter(&fixture->ledger, LEDGER_TIMERS, (int)row);
+	ledger_mark(&fixture->ledger, LEDGER_TIMERS, SIGSEGV);
+	ledger_join(&next, 11, 10);
+	ledger_enter(&next, LEDGER_CONTROL, (int)row);
+	ledger_mark(&next, LEDGER_CONTROL, SIGSEGV);
+	ledger_forget_death(&next, 11);
+	ledger_join(&next, 12, 10);
+	ledger_enter(&next, LEDGER_TIMERS, (int)row);
+	ledger_record_death(&fixture->ledger, &fixture->journal, 10, SIGSEGV);
+	assert_int_equal(get(fixture, row)->outside, 1);
+	/* The next one is still in it, and serves now. */
+	ledger_join(&fixture->ledger, 13, 12);
+	ledger_mark(&next, LEDGER_TIMERS, SIGBUS);
+	ledger_record_death(&fixture->ledger, &fixture->journal, 13, SIGKILL);
+	assert_int_equal(get(fixture, row)->outside, 1);
+	ledger_record_death(&fixture->ledger, &fixture->journal, 12, SIGBUS);
+	assert_int_equal(get(fixture, row)->outside, 2);
 	assert_int_equal(ledger_deaths(&fixture->ledger), 0);
 }
 
@@ -649,8 +677,8 @@ static void without_a_section_nothing_is_known(void **state)
 	assert_false(ledger_is_banned(&none, 0));
 	ledger_enter(&none, LEDGER_TIMERS, 0);
 	ledger_mark(&none, LEDGER_TIMERS, SIGSEGV);
-	ledger_record_death(&none, &fixture->journal, SIGSEGV);
-	ledger_forget_death(&none);
+	ledger_record_death(&none, &fixture->journal, 0, SIGSEGV);
+	ledger_forget_death(&none, 0);
 	assert_int_equal(ledger_plugin_get(&none, 0, &plugin), -ENOENT);
 	assert_null(ledger_fault_get(&none, 0));
 	assert_int_equal(ledger_death_get(&none, 0, &death), -ENOENT);
@@ -679,6 +707,7 @@ int main(void)
 		TEST(outside_of_requests_two_faults_are_for_all),
 		TEST(a_thread_in_no_plugin_charges_nobody),
 		TEST(who_did_not_serve_charges_nobody),
+		TEST(two_workers_keep_marks_apart),
 		TEST(lifting_forgets_all_of_one_plugin),
 		TEST(other_code_lifts_and_the_same_does_not),
 		TEST(sigkill_and_a_good_end_are_nobodys),
