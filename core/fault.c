@@ -300,6 +300,12 @@ void fault_leave_plugin(void)
 		ledger_enter(outside.ledger, outside.thread, -1);
 }
 
+void fault_enter_trial(int row, uint64_t code)
+{
+	if (!server_thread_current() && outside.ledger)
+		ledger_enter_trial(outside.ledger, outside.thread, row, code);
+}
+
 bool fault_is_quarantined(const struct server_thread *thread, const struct generation *generation)
 {
 	return generation->row >= 0 &&

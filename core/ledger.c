@@ -23,6 +23,7 @@
 struct thread_mark {
 	_Atomic uint32_t row;    /* of the plugin that it is in, + 1; 0: in none */
 	_Atomic uint32_t signal; /* not 0: that hit it there, and it is not entered yet */
+	_Atomic uint64_t trial;  /* not 0: in that code of it, which does not serve */
 };
 
 /* Of one worker.  The next one gets ready while one serves: two. */
@@ -119,6 +120,7 @@ static void lift(struct ledger_section *section, unsigned row)
 	atomic_store(&plugin->containers, 0);
 	atomic_store(&plugin->outside, 0);
 	atomic_store(&plugin->faults, 0);
+	atomic_store(&plugin->refused, 0);
 }
 
 /*
@@ -169,6 +171,7 @@ static void read_counts(struct ledger_plugin *plugin, const struct ledger_plugin
 	atomic_init(&plugin->containers, atomic_load(&row->containers));
 	atomic_init(&plugin->quarantined, atomic_load(&row->quarantined));
 	atomic_init(&plugin->outside, atomic_load(&row->outside));
+	atomic_init(&plugin->refused, atomic_load(&row->refused));
 }
 
 int ledger_serve(struct ledger *ledger, const struct ledger_plugin *plugin, bool changed)
@@ -253,6 +256,7 @@ static void clear_mark(struct thread_mark *mark)
 {
 	atomic_store(&mark->row, 0);
 	atomic_store(&mark->signal, 0);
+	atomic_store(&mark->trial, 0);
 }
 
 void ledger_join(struct ledger *ledger, uint32_t pid, uint32_t owner)
@@ -279,11 +283,27 @@ static struct thread_mark *mark_of(const struct ledger *ledger, enum ledger_thre
 
 void ledger_enter(struct ledger *ledger, enum ledger_thread thread, int row)
 {
+	ledger_enter_trial(ledger, thread, row, 0);
+}
+
+void ledger_enter_trial(struct ledger *ledger, enum ledger_thread thread, int row, uint64_t code)
+{
 	struct thread_mark *mark = mark_of(ledger, thread);
 
-	if (mark)
-		atomic_store_explicit(&mark->row, row < 0 ? 0 : (uint32_t)row + 1,
-				      memory_order_relaxed);
+	if (!mark)
+		return;
+	/* In no plugin between the two: whoever looks must not take the one for the other. */
+	atomic_store_explicit(&mark->row, 0, memory_order_relaxed);
+	atomic_store_explicit(&mark->trial, code, memory_order_release);
+	atomic_store_explicit(&mark->row, row < 0 ? 0 : (uint32_t)row + 1, memory_order_release);
+}
+
+bool ledger_is_refused(const struct ledger *ledger, int row, uint64_t code)
+{
+	const struct ledger_section *section = section_of(ledger);
+
+	return section && row >= 0 && code != 0 &&
+	       atomic_load(&section->plugins[row].refused) == code;
 }
 
 void ledger_mark(struct ledger *ledger, enum ledger_thread thread, int signal_number)
@@ -444,15 +464,33 @@ static bool enter_slot(struct ledger_section *section, struct journal_mark *mark
 	return true;
 }
 
-/* The same for a thread without a slot.  It is gone: it is in no plugin any more. */
-static bool enter_thread(struct ledger_section *section, struct thread_mark *mark)
+static void refuse(struct ledger_section *section, unsigned row, uint64_t code)
+{
+	struct ledger_plugin *plugin = &section->plugins[row];
+
+	log_error(
+		"plugin %s: the code that was to replace it ended the worker that loaded it; it is"
+		" refused from now on, what served goes on",
+		plugin->name);
+	atomic_store(&plugin->refused, code);
+}
+
+/*
+ * The same for a thread without a slot.  It is gone: it is in no plugin any more.  `serves`: what serves
+ * may be charged, too.
+ */
+static bool enter_thread(struct ledger_section *section, struct thread_mark *mark, bool serves)
 {
 	uint32_t row = atomic_exchange(&mark->row, 0);
 	uint32_t signal_number = atomic_exchange(&mark->signal, 0);
+	uint64_t trial = atomic_exchange(&mark->trial, 0);
 
 	if (signal_number == 0 || !is_row(section, row))
 		return false;
-	charge_outside(section, row - 1, signal_number);
+	if (trial != 0)
+		refuse(section, row - 1, trial);
+	else if (serves)
+		charge_outside(section, row - 1, signal_number);
 	return true;
 }
 
@@ -498,7 +536,7 @@ static bool is_process(const struct process_marks *marks, uint32_t pid)
 }
 
 /* Enter what the threads without a slot were hit by; whether a plugin was charged. */
-static bool enter_process(struct ledger_section *section, uint32_t pid)
+static bool enter_process(struct ledger_section *section, uint32_t pid, bool serves)
 {
 	bool charged = false;
 
@@ -507,7 +545,7 @@ static bool enter_process(struct ledger_section *section, uint32_t pid)
 
 		for (unsigned thread = 0; is_process(marks, pid) && thread < LEDGER_THREADS;
 		     thread++)
-			charged |= enter_thread(section, &marks->threads[thread]);
+			charged |= enter_thread(section, &marks->threads[thread], serves);
 	}
 	return charged;
 }
@@ -534,7 +572,7 @@ void ledger_record_death(struct ledger *ledger, const struct journal *journal, u
 			ran[row - 1] = true;
 		charged |= enter_slot(section, mark);
 	}
-	charged |= enter_process(section, pid);
+	charged |= enter_process(section, pid, true);
 	if (!charged && is_fault(status))
 		list_death(section, ran, status);
 }
@@ -543,13 +581,8 @@ void ledger_forget_death(struct ledger *ledger, uint32_t pid)
 {
 	struct ledger_section *section = section_of(ledger);
 
-	for (unsigned process = 0; section && process < PROCESSES; process++) {
-		struct process_marks *marks = &section->processes[process];
-
-		for (unsigned thread = 0; is_process(marks, pid) && thread < LEDGER_THREADS;
-		     thread++)
-			clear_mark(&marks->threads[thread]);
-	}
+	if (section)
+		enter_process(section, pid, false);
 }
 
 /* ---- those who look ---- */

@@ -48,6 +48,7 @@ struct ledger_plugin {
 	_Atomic uint32_t containers;  /* outermost ones that it is quarantined for */
 	_Atomic uint32_t quarantined; /* for all */
 	_Atomic uint32_t outside;     /* faults outside of any request */
+	_Atomic uint64_t refused; /* number of other code that ended a worker on trial; 0: none */
 	char name[LEDGER_NAME_MAX];
 	uint64_t generation;
 	uint64_t loaded; /* CLOCK_REALTIME seconds */
@@ -123,6 +124,13 @@ enum ledger_thread { LEDGER_CONTROL, LEDGER_TIMERS, LEDGER_THREADS };
  */
 void ledger_join(struct ledger *ledger, uint32_t pid, uint32_t owner);
 void ledger_enter(struct ledger *ledger, enum ledger_thread thread, int row);
+/*
+ * Other code of this plugin (image_number()) is being loaded: what strikes the thread is charged to that
+ * code, which is refused from then on, and not to what serves.
+ */
+void ledger_enter_trial(struct ledger *ledger, enum ledger_thread thread, int row, uint64_t code);
+/* Whether this code of the plugin ended a worker when it was loaded. */
+bool ledger_is_refused(const struct ledger *ledger, int row, uint64_t code);
 /* In a signal handler: the thread that called ledger_enter() is hit. */
 void ledger_mark(struct ledger *ledger, enum ledger_thread thread, int signal_number);
 /* The same for a thread that another one waits for in vain.  false: it is not in this plugin. */

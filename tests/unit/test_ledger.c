@@ -461,6 +461,53 @@ static void two_workers_keep_marks_apart(void **state)
 	assert_int_equal(ledger_deaths(&fixture->ledger), 0);
 }
 
+static void crash_on_trial(struct fixture *fixture, unsigned row, uint64_t code)
+{
+	ledger_enter_trial(&fixture->ledger, LEDGER_CONTROL, (int)row, code);
+	ledger_mark(&fixture->ledger, LEDGER_CONTROL, SIGSEGV);
+}
+
+static void code_on_trial_is_charged_alone(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned row = serve(fixture, "one", false);
+
+	for (uint64_t code = 70; code < 73; code++) {
+		assert_false(ledger_is_refused(&fixture->ledger, (int)row, code));
+		crash_on_trial(fixture, row, code);
+		die(fixture, SIGSEGV);
+		assert_true(ledger_is_refused(&fixture->ledger, (int)row, code));
+	}
+	assert_int_equal(get(fixture, row)->faults, 0);
+	assert_false(ledger_is_banned(&fixture->ledger, row));
+	assert_int_equal(ledger_deaths(&fixture->ledger), 0);
+	/* That of a worker beside the one that serves. */
+	crash_on_trial(fixture, row, 80);
+	ledger_forget_death(&fixture->ledger, 0);
+	assert_true(ledger_is_refused(&fixture->ledger, (int)row, 80));
+	/* When it was loaded the same thread may be in what serves. */
+	crash_on_trial(fixture, row, 90);
+	ledger_enter(&fixture->ledger, LEDGER_CONTROL, (int)row);
+	die(fixture, SIGSEGV);
+	assert_int_equal(get(fixture, row)->outside, 1);
+	assert_false(ledger_is_refused(&fixture->ledger, (int)row, 90));
+	assert_false(ledger_is_refused(&fixture->ledger, (int)row, 0));
+	assert_false(ledger_is_refused(&fixture->ledger, -1, 80));
+}
+
+static void other_code_that_serves_lifts_it(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned row = serve(fixture, "one", false);
+
+	crash_on_trial(fixture, row, 70);
+	die(fixture, SIGSEGV);
+	serve(fixture, "one", false);
+	assert_true(ledger_is_refused(&fixture->ledger, (int)row, 70));
+	serve(fixture, "one", true);
+	assert_false(ledger_is_refused(&fixture->ledger, (int)row, 70));
+}
+
 /* ---- lifting ---- */
 
 static void lifting_forgets_all_of_one_plugin(void **state)
@@ -708,6 +755,8 @@ int main(void)
 		TEST(a_thread_in_no_plugin_charges_nobody),
 		TEST(who_did_not_serve_charges_nobody),
 		TEST(two_workers_keep_marks_apart),
+		TEST(code_on_trial_is_charged_alone),
+		TEST(other_code_that_serves_lifts_it),
 		TEST(lifting_forgets_all_of_one_plugin),
 		TEST(other_code_lifts_and_the_same_does_not),
 		TEST(sigkill_and_a_good_end_are_nobodys),
