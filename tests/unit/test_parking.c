@@ -117,6 +117,16 @@ static void keep_one_busy(struct fixture *fixture)
 	assert_true(atomic_load(&fixture->waits));
 }
 
+static unsigned count_parked(struct parking *parking)
+{
+	unsigned parked;
+
+	pthread_mutex_lock(&parking->lock);
+	parked = parking->parked;
+	pthread_mutex_unlock(&parking->lock);
+	return parked;
+}
+
 static void threads_that_wait_are_stopped_and_go_on(void **state)
 {
 	struct fixture *fixture = *state;
@@ -132,7 +142,9 @@ static void threads_that_wait_are_stopped_and_go_on(void **state)
 		parking_end(&fixture->server.parking);
 		assert_int_equal(await_served(fixture, served + 3 * THREADS), served + 3 * THREADS);
 	}
-	assert_int_equal(fixture->server.parking.parked, 0);
+	for (int round = 0; round < 1000 && count_parked(&fixture->server.parking) != 0; round++)
+		usleep(1000);
+	assert_int_equal(count_parked(&fixture->server.parking), 0);
 }
 
 static void *let_go(void *argument)
