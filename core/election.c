@@ -42,12 +42,11 @@ int election_start_keeper(char *const *argv, int fuse_fd, const struct state *st
 	return ends[0];
 }
 
-static bool is_alive(pid_t pid)
+bool election_is_alive(pid_t pid)
 {
 	auto_close int pidfd = pidfd_open(pid, 0);
 	struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
 
-	/* One that has ended and was not waited for does not count. */
 	return pidfd >= 0 && poll(&poll_fd, 1, 0) == 0;
 }
 
@@ -57,7 +56,7 @@ int election_claim(const struct state *state)
 	uint32_t before = atomic_load(owner);
 
 	do {
-		if (before != 0 && before != (uint32_t)getpid() && is_alive((pid_t)before))
+		if (before != 0 && before != (uint32_t)getpid() && election_is_alive((pid_t)before))
 			return -EBUSY;
 	} while (!atomic_compare_exchange_weak(owner, &before, (uint32_t)getpid()));
 	return 0;

@@ -6,6 +6,9 @@
 #ifndef LXCFS_CORE_ELECTION_H
 #define LXCFS_CORE_ELECTION_H
 
+#include <stdbool.h>
+#include <sys/types.h>
+
 #include "state.h"
 
 /*
@@ -14,6 +17,8 @@
  */
 int election_start_keeper(char *const *argv, int fuse_fd, const struct state *state);
 
+/* Whether this process runs; one that has ended and was not waited for does not. */
+bool election_is_alive(pid_t pid);
 /*
  * Become the one that may read and answer requests.  -EBUSY: another process is, and it lives.
  */

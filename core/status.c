@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "status.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include <json.h>
 
+#include "election.h"
 #include "program.h"
 #include "varlink.h"
 
@@ -168,7 +167,7 @@ static bool is_serving(const struct state_header *header)
 {
 	uint32_t owner = atomic_load(&header->owner);
 
-	return owner != 0 && (kill((pid_t)owner, 0) == 0 || errno == EPERM);
+	return owner != 0 && election_is_alive((pid_t)owner);
 }
 
 struct json_object *status_report(const struct state *state, const struct ledger *ledger)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -365,6 +366,25 @@ static void status_works_when_nobody_serves(void **state)
 	assert_int_equal(json_object_array_length(member(status, "plugins")), 0);
 }
 
+static void who_has_ended_does_not_serve(void **state)
+{
+	struct fixture *fixture = *state;
+	auto_json struct json_object *message = NULL;
+	siginfo_t information;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(0);
+	/* It stays as long as nobody has waited for it. */
+	assert_int_equal(waitid(P_PID, (id_t)pid, &information, WEXITED | WNOWAIT), 0);
+	fixture->state.header->owner = (uint32_t)pid;
+	call(fixture, "{\"method\":\"io.lxcfs.Status\"}");
+	message = hear(fixture);
+	assert_false(flag(member(message, "parameters"), "serving"));
+	waitpid(pid, NULL, 0);
+}
+
 /* As many plugins as there can be, with long names: more than a call could have. */
 static void a_reply_may_be_long(void **state)
 {
@@ -400,6 +420,7 @@ static int check_all(void)
 		WITH_CLIENT(status_tells_what_the_state_holds),
 		WITH_CLIENT(plugins_are_those_of_status),
 		WITH_CLIENT(status_works_when_nobody_serves),
+		WITH_CLIENT(who_has_ended_does_not_serve),
 		WITH_CLIENT(a_reply_may_be_long),
 	};
 
