@@ -92,16 +92,18 @@ static void arm(struct server_thread *thread, uint64_t nanoseconds)
 	const struct itimerspec time = {.it_value = {.tv_sec = (time_t)(nanoseconds / SECOND),
 						     .tv_nsec = (long)(nanoseconds % SECOND)}};
 
-	atomic_store(&thread->clock.armed, timer_settime(thread->clock.timer, 0, &time, NULL) == 0);
+	/* Before it can ring, which is the end of it. */
+	atomic_store(&thread->clock.armed, true);
+	if (timer_settime(thread->clock.timer, 0, &time, NULL) != 0)
+		atomic_store(&thread->clock.armed, false);
 }
 
 /*
  * When its time is over: of one that waits, twice as long after who has the lock came to it, for that one
  * has a clock of its own if it serves a request.
  */
-static uint64_t end_of_time(struct thread_clock *clock, uint32_t waits_for)
+static uint64_t end_of_time(const struct thread_clock *clock, uint64_t started, uint32_t waits_for)
 {
-	uint64_t started = atomic_load(&clock->started);
 	uint64_t since;
 
 	if (waits_for == 0)
@@ -110,25 +112,41 @@ static uint64_t end_of_time(struct thread_clock *clock, uint32_t waits_for)
 	return (since > started ? since : started) + 2 * clock->timeout;
 }
 
+/* Of the request that is served: its mark is made before the request is begun. */
+static uint64_t unique_of(const struct server_thread *thread)
+{
+	return atomic_load(&thread->server->journal.marks[thread->slot].unique);
+}
+
 /*
  * The clock is not set anew for each request: it is left running, and what it finds when it rings tells
  * what to do.  For an idle thread it rings once, and not again.
  */
 static void look_at_clock(struct server_thread *thread)
 {
+	uint64_t started;
+	uint64_t unique;
 	uint32_t waits_for;
 	uint64_t time;
 	uint64_t end;
 
 	/* First: then either this sees that the thread is busy, or the thread that it has to arm. */
-	atomic_store(&thread->clock.armed, false);
+	atomic_exchange(&thread->clock.armed, false);
+	started = atomic_load(&thread->clock.started);
 	if (!atomic_load(&thread->clock.busy))
 		return;
+	unique = unique_of(thread);
 	waits_for = atomic_load(&thread->clock.waits_for);
-	end = end_of_time(&thread->clock, waits_for);
+	end = end_of_time(&thread->clock, started, waits_for);
 	time = clock_nanoseconds();
 	if (time < end) {
 		arm(thread, end - time);
+		return;
+	}
+	/* It goes on while it is looked at, and the next request is not late. */
+	if (atomic_load(&thread->clock.started) != started || unique_of(thread) != unique ||
+	    !atomic_load(&thread->clock.busy)) {
+		arm(thread, thread->clock.timeout);
 		return;
 	}
 	/* A timer of the plugin that is waited for has no clock. */
@@ -211,7 +229,6 @@ int fault_outside_open(struct ledger *ledger, enum ledger_thread thread)
 	if (!ledger || !ledger->section)
 		return 0;
 	result = open_stack();
-	/* A predecessor may have died in a plugin. */
 	ledger_enter(ledger, thread, -1);
 	outside.thread = thread;
 	outside.ledger = ledger;
@@ -299,6 +316,12 @@ void fault_leave_plugin(void)
 {
 	if (!server_thread_current() && outside.ledger)
 		ledger_enter(outside.ledger, outside.thread, -1);
+}
+
+void fault_enter_trial(int row, uint64_t code)
+{
+	if (!server_thread_current() && outside.ledger)
+		ledger_enter_trial(outside.ledger, outside.thread, row, code);
 }
 
 bool fault_is_quarantined(const struct server_thread *thread, const struct generation *generation)

@@ -48,6 +48,10 @@ void fault_go_on(const struct generation *generation);
  */
 void fault_enter_plugin(int row);
 void fault_leave_plugin(void);
+/*
+ * The same for a thread outside of requests that loads other code (ledger_enter_trial()) than what serves.
+ */
+void fault_enter_trial(int row, uint64_t code);
 /* Whether the code of this plugin must not be called for what the thread serves. */
 bool fault_is_quarantined(const struct server_thread *thread, const struct generation *generation);
 /* Whether the request that the thread serves has killed too many workers to call a plugin for it. */

@@ -244,6 +244,23 @@ static bool same_bytes(int a, int b)
 	}
 }
 
+uint64_t image_number(const struct image *image)
+{
+	const struct file_stamp *stamp = &image->stamp;
+	char text[BUILD_ID_TEXT + 64];
+	uint64_t number = 0xcbf29ce484222325ull;
+
+	if (image->build_id[0])
+		snprintf(text, sizeof(text), "%s", image->build_id);
+	else
+		snprintf(text, sizeof(text), "%ju %jd %jd.%09ld", (uintmax_t)stamp->inode,
+			 (intmax_t)stamp->size, (intmax_t)stamp->changed.tv_sec,
+			 stamp->changed.tv_nsec);
+	for (const char *byte = text; *byte; byte++)
+		number = (number ^ (unsigned char)*byte) * 0x100000001b3ull;
+	return number;
+}
+
 bool image_is_current(const struct image *image, const char *path)
 {
 	auto_close int fd = -1;

@@ -48,6 +48,8 @@ int image_read(const char *path, struct image *image, char **reason);
 int image_adopt(int memfd, struct image *image, char **reason);
 /* Map the code and find lxcfs_plugin_init. */
 int image_map(struct image *image, char **reason);
+/* What tells other code from this: of the build id, or where there is none of the file it was copied from. */
+uint64_t image_number(const struct image *image);
 /* Whether the file at `path` is still what the image was copied from. */
 bool image_is_current(const struct image *image, const char *path);
 void image_close(struct image *image);

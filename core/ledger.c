@@ -12,20 +12,32 @@
 #include "log.h"
 #include "pidnamespace.h"
 
-#define LEDGER_VERSION 1u
+#define LEDGER_VERSION 2u
 /* How often a row that is being written is looked at again. */
 #define READ_ATTEMPTS 1000u
+
+/* The part of a row that changes under its sequence: from there to its end. */
+#define TEXTS_LENGTH (sizeof(struct ledger_plugin) - offsetof(struct ledger_plugin, generation))
 
 /* A thread that calls plugins outside of any request. */
 struct thread_mark {
 	_Atomic uint32_t row;    /* of the plugin that it is in, + 1; 0: in none */
 	_Atomic uint32_t signal; /* not 0: that hit it there, and it is not entered yet */
+	_Atomic uint64_t trial;  /* not 0: in that code of it, which does not serve */
 };
+
+/* Of one worker.  The next one gets ready while one serves: two. */
+struct process_marks {
+	_Atomic uint32_t pid;
+	struct thread_mark threads[LEDGER_THREADS];
+};
+
+#define PROCESSES 2u
 
 struct ledger_section {
 	uint32_t size;
 	_Atomic uint32_t version;
-	struct thread_mark threads[LEDGER_THREADS];
+	struct process_marks processes[PROCESSES];
 	_Atomic uint64_t death_count;
 	struct ledger_plugin plugins[LEDGER_PLUGINS_MAX];
 	struct ledger_fault faults[LEDGER_FAULTS_MAX];
@@ -108,6 +120,29 @@ static void lift(struct ledger_section *section, unsigned row)
 	atomic_store(&plugin->containers, 0);
 	atomic_store(&plugin->outside, 0);
 	atomic_store(&plugin->faults, 0);
+	atomic_store(&plugin->refused, 0);
+}
+
+/*
+ * What changes under the sequence is written and read byte by byte: none of it can then be seen before the
+ * sequence is odd, nor be read after it was looked at again.
+ */
+static void store_bytes(void *to, const void *from, size_t length)
+{
+	_Atomic unsigned char *bytes = to;
+
+	for (size_t index = 0; index < length; index++)
+		atomic_store_explicit(&bytes[index], ((const unsigned char *)from)[index],
+				      memory_order_release);
+}
+
+static void load_bytes(void *to, const void *from, size_t length)
+{
+	const _Atomic unsigned char *bytes = from;
+
+	for (size_t index = 0; index < length; index++)
+		((unsigned char *)to)[index] =
+			atomic_load_explicit(&bytes[index], memory_order_acquire);
 }
 
 /* The name of a row that has one is never written again: others look for it at any time. */
@@ -116,15 +151,27 @@ static void write_texts(struct ledger_plugin *row, const struct ledger_plugin *p
 	uint32_t odd = atomic_load(&row->sequence) | 1;
 
 	atomic_store(&row->sequence, odd);
-	atomic_thread_fence(memory_order_release);
 	if (odd == 1)
 		snprintf(row->name, sizeof(row->name), "%s", plugin->name);
-	row->generation = plugin->generation;
-	row->loaded = plugin->loaded;
-	memcpy(row->path, plugin->path, sizeof(row->path));
-	memcpy(row->release, plugin->release, sizeof(row->release));
-	memcpy(row->build_id, plugin->build_id, sizeof(row->build_id));
+	store_bytes(&row->generation, &plugin->generation, TEXTS_LENGTH);
 	atomic_store_explicit(&row->sequence, odd + 1, memory_order_release);
+}
+
+static void read_texts(struct ledger_plugin *plugin, const struct ledger_plugin *row)
+{
+	memcpy(plugin->name, row->name, sizeof(plugin->name));
+	load_bytes(&plugin->generation, &row->generation, TEXTS_LENGTH);
+}
+
+static void read_counts(struct ledger_plugin *plugin, const struct ledger_plugin *row)
+{
+	atomic_init(&plugin->sequence, 0);
+	atomic_init(&plugin->serving, atomic_load(&row->serving));
+	atomic_init(&plugin->faults, atomic_load(&row->faults));
+	atomic_init(&plugin->containers, atomic_load(&row->containers));
+	atomic_init(&plugin->quarantined, atomic_load(&row->quarantined));
+	atomic_init(&plugin->outside, atomic_load(&row->outside));
+	atomic_init(&plugin->refused, atomic_load(&row->refused));
 }
 
 int ledger_serve(struct ledger *ledger, const struct ledger_plugin *plugin, bool changed)
@@ -205,30 +252,74 @@ bool ledger_is_quarantined(const struct ledger *ledger, unsigned row, uint64_t g
 
 /* ---- threads outside of requests ---- */
 
-void ledger_enter(struct ledger *ledger, enum ledger_thread thread, int row)
+static void clear_mark(struct thread_mark *mark)
+{
+	atomic_store(&mark->row, 0);
+	atomic_store(&mark->signal, 0);
+	atomic_store(&mark->trial, 0);
+}
+
+void ledger_join(struct ledger *ledger, uint32_t pid, uint32_t owner)
+{
+	struct ledger_section *section = section_of(ledger);
+	struct process_marks *marks;
+
+	if (!section)
+		return;
+	ledger->process = owner != 0 && atomic_load(&section->processes[0].pid) == owner ? 1 : 0;
+	marks = &section->processes[ledger->process];
+	/* A predecessor may have died in a plugin. */
+	for (unsigned thread = 0; thread < LEDGER_THREADS; thread++)
+		clear_mark(&marks->threads[thread]);
+	atomic_store(&marks->pid, pid);
+}
+
+static struct thread_mark *mark_of(const struct ledger *ledger, enum ledger_thread thread)
 {
 	struct ledger_section *section = section_of(ledger);
 
-	if (section)
-		atomic_store_explicit(&section->threads[thread].row,
-				      row < 0 ? 0 : (uint32_t)row + 1, memory_order_relaxed);
+	return section ? &section->processes[ledger->process].threads[thread] : NULL;
+}
+
+void ledger_enter(struct ledger *ledger, enum ledger_thread thread, int row)
+{
+	ledger_enter_trial(ledger, thread, row, 0);
+}
+
+void ledger_enter_trial(struct ledger *ledger, enum ledger_thread thread, int row, uint64_t code)
+{
+	struct thread_mark *mark = mark_of(ledger, thread);
+
+	if (!mark)
+		return;
+	/* In no plugin between the two: whoever looks must not take the one for the other. */
+	atomic_store_explicit(&mark->row, 0, memory_order_relaxed);
+	atomic_store_explicit(&mark->trial, code, memory_order_release);
+	atomic_store_explicit(&mark->row, row < 0 ? 0 : (uint32_t)row + 1, memory_order_release);
+}
+
+bool ledger_is_refused(const struct ledger *ledger, int row, uint64_t code)
+{
+	const struct ledger_section *section = section_of(ledger);
+
+	return section && row >= 0 && code != 0 &&
+	       atomic_load(&section->plugins[row].refused) == code;
 }
 
 void ledger_mark(struct ledger *ledger, enum ledger_thread thread, int signal_number)
 {
-	struct ledger_section *section = section_of(ledger);
+	struct thread_mark *mark = mark_of(ledger, thread);
 
-	if (section)
-		atomic_store(&section->threads[thread].signal, (uint32_t)signal_number);
+	if (mark)
+		atomic_store(&mark->signal, (uint32_t)signal_number);
 }
 
 bool ledger_mark_other(struct ledger *ledger, enum ledger_thread thread, int row, int signal_number)
 {
-	struct ledger_section *section = section_of(ledger);
+	const struct thread_mark *mark = mark_of(ledger, thread);
 
-	if (!section || row < 0 ||
-	    atomic_load_explicit(&section->threads[thread].row, memory_order_relaxed) !=
-		    (uint32_t)row + 1)
+	if (!mark || row < 0 ||
+	    atomic_load_explicit(&mark->row, memory_order_relaxed) != (uint32_t)row + 1)
 		return false;
 	ledger_mark(ledger, thread, signal_number);
 	return true;
@@ -373,15 +464,33 @@ static bool enter_slot(struct ledger_section *section, struct journal_mark *mark
 	return true;
 }
 
-/* The same for a thread without a slot.  It is gone: it is in no plugin any more. */
-static bool enter_thread(struct ledger_section *section, struct thread_mark *mark)
+static void refuse(struct ledger_section *section, unsigned row, uint64_t code)
+{
+	struct ledger_plugin *plugin = &section->plugins[row];
+
+	log_error(
+		"plugin %s: the code that was to replace it ended the worker that loaded it; it is"
+		" refused from now on, what served goes on",
+		plugin->name);
+	atomic_store(&plugin->refused, code);
+}
+
+/*
+ * The same for a thread without a slot.  It is gone: it is in no plugin any more.  `serves`: what serves
+ * may be charged, too.
+ */
+static bool enter_thread(struct ledger_section *section, struct thread_mark *mark, bool serves)
 {
 	uint32_t row = atomic_exchange(&mark->row, 0);
 	uint32_t signal_number = atomic_exchange(&mark->signal, 0);
+	uint64_t trial = atomic_exchange(&mark->trial, 0);
 
 	if (signal_number == 0 || !is_row(section, row))
 		return false;
-	charge_outside(section, row - 1, signal_number);
+	if (trial != 0)
+		refuse(section, row - 1, trial);
+	else if (serves)
+		charge_outside(section, row - 1, signal_number);
 	return true;
 }
 
@@ -420,7 +529,29 @@ static void list_death(struct ledger_section *section, const bool ran[LEDGER_PLU
 		  death->ran[0] ? death->ran : "none");
 }
 
-void ledger_record_death(struct ledger *ledger, const struct journal *journal, int status)
+/* 0: that it is not known which worker it was. */
+static bool is_process(const struct process_marks *marks, uint32_t pid)
+{
+	return pid == 0 || atomic_load(&marks->pid) == pid;
+}
+
+/* Enter what the threads without a slot were hit by; whether a plugin was charged. */
+static bool enter_process(struct ledger_section *section, uint32_t pid, bool serves)
+{
+	bool charged = false;
+
+	for (unsigned process = 0; process < PROCESSES; process++) {
+		struct process_marks *marks = &section->processes[process];
+
+		for (unsigned thread = 0; is_process(marks, pid) && thread < LEDGER_THREADS;
+		     thread++)
+			charged |= enter_thread(section, &marks->threads[thread], serves);
+	}
+	return charged;
+}
+
+void ledger_record_death(struct ledger *ledger, const struct journal *journal, uint32_t pid,
+			 int status)
 {
 	struct ledger_section *section = section_of(ledger);
 	bool ran[LEDGER_PLUGINS_MAX] = {false};
@@ -441,18 +572,17 @@ void ledger_record_death(struct ledger *ledger, const struct journal *journal, i
 			ran[row - 1] = true;
 		charged |= enter_slot(section, mark);
 	}
-	for (unsigned thread = 0; thread < LEDGER_THREADS; thread++)
-		charged |= enter_thread(section, &section->threads[thread]);
+	charged |= enter_process(section, pid, true);
 	if (!charged && is_fault(status))
 		list_death(section, ran, status);
 }
 
-void ledger_forget_death(struct ledger *ledger)
+void ledger_forget_death(struct ledger *ledger, uint32_t pid)
 {
 	struct ledger_section *section = section_of(ledger);
 
-	for (unsigned thread = 0; section && thread < LEDGER_THREADS; thread++)
-		atomic_store(&section->threads[thread].signal, 0);
+	if (section)
+		enter_process(section, pid, false);
 }
 
 /* ---- those who look ---- */
@@ -471,8 +601,8 @@ int ledger_plugin_get(const struct ledger *ledger, unsigned row, struct ledger_p
 			return -ENOENT;
 		if (sequence & 1)
 			continue;
-		memcpy(plugin, from, sizeof(*plugin));
-		atomic_thread_fence(memory_order_acquire);
+		read_counts(plugin, from);
+		read_texts(plugin, from);
 		if (atomic_load_explicit(&from->sequence, memory_order_relaxed) == sequence)
 			return 0;
 	}

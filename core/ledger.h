@@ -48,9 +48,10 @@ struct ledger_plugin {
 	_Atomic uint32_t containers;  /* outermost ones that it is quarantined for */
 	_Atomic uint32_t quarantined; /* for all */
 	_Atomic uint32_t outside;     /* faults outside of any request */
+	_Atomic uint64_t refused; /* number of other code that ended a worker on trial; 0: none */
+	char name[LEDGER_NAME_MAX];
 	uint64_t generation;
 	uint64_t loaded; /* CLOCK_REALTIME seconds */
-	char name[LEDGER_NAME_MAX];
 	char path[LEDGER_PATH_MAX];
 	char release[LEDGER_NAME_MAX];
 	char build_id[STATE_BUILD_MAX];
@@ -85,6 +86,7 @@ struct journal;
 
 struct ledger {
 	struct ledger_section *section;
+	unsigned process; /* whose marks those of this process are: ledger_join() */
 };
 
 size_t ledger_bytes(void);
@@ -116,7 +118,19 @@ bool ledger_is_banned(const struct ledger *ledger, unsigned row);
  * `row` -1: nobody any more.
  */
 enum ledger_thread { LEDGER_CONTROL, LEDGER_TIMERS, LEDGER_THREADS };
+/*
+ * Before any of them: begin marks of its own, for the `owner` of the connection (0: nobody is) may be
+ * another process, whose marks stay.
+ */
+void ledger_join(struct ledger *ledger, uint32_t pid, uint32_t owner);
 void ledger_enter(struct ledger *ledger, enum ledger_thread thread, int row);
+/*
+ * Other code of this plugin (image_number()) is being loaded: what strikes the thread is charged to that
+ * code, which is refused from then on, and not to what serves.
+ */
+void ledger_enter_trial(struct ledger *ledger, enum ledger_thread thread, int row, uint64_t code);
+/* Whether this code of the plugin ended a worker when it was loaded. */
+bool ledger_is_refused(const struct ledger *ledger, int row, uint64_t code);
 /* In a signal handler: the thread that called ledger_enter() is hit. */
 void ledger_mark(struct ledger *ledger, enum ledger_thread thread, int signal_number);
 /* The same for a thread that another one waits for in vain.  false: it is not in this plugin. */
@@ -128,11 +142,12 @@ bool ledger_mark_other(struct ledger *ledger, enum ledger_thread thread, int row
 /*
  * A worker has died (`status` as of waitpid(2)), or is as good as dead: charge those that were marked in
  * the journal and here, or list it with what ran.  Call it once for each worker, before a successor
- * looks at the journal.
+ * looks at the journal.  `pid` 0: not known, and no other worker lives.
  */
-void ledger_record_death(struct ledger *ledger, const struct journal *journal, int status);
+void ledger_record_death(struct ledger *ledger, const struct journal *journal, uint32_t pid,
+			 int status);
 /* One has died that did not serve while another one does: what hit it is nobody's fault that serves. */
-void ledger_forget_death(struct ledger *ledger);
+void ledger_forget_death(struct ledger *ledger, uint32_t pid);
 
 /* ---- those who look ---- */
 

@@ -54,23 +54,42 @@ static int find_file(const struct config *config, const char *name, char path[PA
 	return -ENOENT;
 }
 
-/* Who crashes in here is charged, if it was ever served: then the ledger knows it. */
+/*
+ * Who crashes in here is charged, if it was ever served: then the ledger knows it.  `trial`: number of the
+ * code that is to replace what serves; 0: it is that.
+ */
 static int bring_up(const struct plugins *plugins, struct image *image, const char *path,
-		    const struct config_plugin *section, uint64_t number,
+		    const struct config_plugin *section, uint64_t number, uint64_t trial,
 		    struct generation **generation, char **reason)
 {
 	struct server *server = plugins->server;
 	int result;
 
-	fault_enter_plugin(ledger_find(&server->ledger, section->name));
+	fault_enter_trial(ledger_find(&server->ledger, section->name), trial);
 	result =
 		generation_new(image, path, section, &server->services, number, generation, reason);
 	fault_leave_plugin();
 	return result;
 }
 
+/* What passed its self-test before and ended the worker all the same. */
+static int check_known(const struct plugins *plugins, const struct image *image, const char *name,
+		       char **reason)
+{
+	const struct ledger *ledger = &plugins->server->ledger;
+
+	if (!ledger_is_refused(ledger, ledger_find(ledger, name), image_number(image)))
+		return 0;
+	if (asprintf(reason,
+		     "this code (build id %s) ended a worker when it was loaded; put another file"
+		     " there, or have it tried again by lxcfsctl reload %s",
+		     image->build_id[0] ? image->build_id : "none", name) < 0)
+		*reason = NULL;
+	return -ENOEXEC;
+}
+
 static int load_file(const struct plugins *plugins, const struct config_plugin *section,
-		     const char *path, uint64_t number, struct generation **generation,
+		     const char *path, uint64_t number, bool forced, struct generation **generation,
 		     char **reason)
 {
 	struct image image;
@@ -78,14 +97,16 @@ static int load_file(const struct plugins *plugins, const struct config_plugin *
 
 	if (result != 0)
 		return result;
-	if (plugins->trial) {
+	if (!forced)
+		result = check_known(plugins, &image, section->name, reason);
+	if (result == 0 && plugins->trial)
 		result = selftest_run(&image, section, reason);
-		if (result != 0) {
-			image_close(&image);
-			return result;
-		}
+	if (result != 0) {
+		image_close(&image);
+		return result;
 	}
-	return bring_up(plugins, &image, path, section, number, generation, reason);
+	return bring_up(plugins, &image, path, section, number, image_number(&image), generation,
+			reason);
 }
 
 static void tell_loaded(const struct plugins *plugins, const struct generation *generation)
@@ -97,9 +118,12 @@ static void tell_loaded(const struct plugins *plugins, const struct generation *
 	     generation->image.build_id[0] ? generation->image.build_id : "none", generation->path);
 }
 
-/* Find and load a plugin of the configuration; what fails is logged. */
+/*
+ * Find and load a plugin of the configuration; what fails is logged.  `forced`: also code that ended a
+ * worker before.
+ */
 static int load_named(const struct plugins *plugins, const struct config *config,
-		      const struct config_plugin *section, uint64_t number,
+		      const struct config_plugin *section, uint64_t number, bool forced,
 		      struct generation **generation, char **reason)
 {
 	char path[PATH_MAX];
@@ -113,7 +137,7 @@ static int load_named(const struct plugins *plugins, const struct config *config
 		     section->name);
 		return result;
 	}
-	result = load_file(plugins, section, path, number, generation, reason);
+	result = load_file(plugins, section, path, number, forced, generation, reason);
 	if (result == 0)
 		tell_loaded(plugins, *generation);
 	else
@@ -275,6 +299,13 @@ static void put_all(struct generation **generations, size_t count)
 
 /* ---- the first catalog of a worker ---- */
 
+static bool did_serve(const struct plugins *plugins, const char *name)
+{
+	const struct ledger_plugin plugin = find_row(plugins, name);
+
+	return plugin.serving;
+}
+
 static bool is_banned(const struct plugins *plugins, const char *name)
 {
 	const struct ledger *ledger = &plugins->server->ledger;
@@ -298,7 +329,7 @@ static int load_inherited(const struct plugins *plugins, const struct config *co
 		snprintf(path, sizeof(path), "%s.so", section->name);
 	if (result == 0)
 		result = bring_up(plugins, &image, path, section,
-				  last_number(plugins, section->name), generation, &reason);
+				  last_number(plugins, section->name), 0, generation, &reason);
 	if (result == 0)
 		(*generation)->inherited = true;
 	else
@@ -328,7 +359,7 @@ static int prepare_one(struct plugins *plugins, struct config *config,
 	if (mode == START_RESCUE)
 		return 0;
 	if (mode == START_UPGRADE && kept && differs_on_disk(config, section, kept) &&
-	    load_named(plugins, config, section, number, generation, reason) == 0)
+	    load_named(plugins, config, section, number, false, generation, reason) == 0)
 		return 0;
 	if (is_banned(plugins, section->name)) {
 		log_warning("plugin %s is quarantined: its files answer by on-fault until it is"
@@ -340,13 +371,13 @@ static int prepare_one(struct plugins *plugins, struct config *config,
 	if (kept && load_inherited(plugins, config, section, kept, generation) == 0)
 		return 0;
 	/* Readers wait: to try once more what was refused may take longer than they can. */
-	if (!is_first && mode == START_RESUME && !find_row(plugins, section->name).serving) {
+	if (!is_first && mode == START_RESUME && !did_serve(plugins, section->name)) {
 		log_warning("plugin %s did not serve before either; it is left out until it is"
 			    " reloaded",
 			    section->name);
 		return 0;
 	}
-	return load_named(plugins, config, section, number, generation, reason);
+	return load_named(plugins, config, section, number, false, generation, reason);
 }
 
 static void forget_prepared(struct plugins *plugins)
@@ -444,16 +475,20 @@ static bool has_name(const char *names, const char *name)
 static bool is_quarantined(const struct plugins *plugins, const char *name)
 {
 	const struct ledger *ledger = &plugins->server->ledger;
+	const struct ledger_plugin plugin = find_row(plugins, name);
 	int row = ledger_find(ledger, name);
 
 	return row >= 0 && (ledger_is_quarantined(ledger, (unsigned)row, LEDGER_NO_READER) ||
-			    find_row(plugins, name).containers != 0);
+			    plugin.containers != 0);
 }
+
+/* Which plugins are renewed; FORCED: also by code that ended a worker before. */
+enum renewal { RENEW_CHANGED, RENEW_ANYWAY, RENEW_FORCED };
 
 /* The generation to go on with: a new one if the file changed and is good, else the old one. */
 static struct generation *renew(struct plugins *plugins, const struct config *config,
-				const struct config_plugin *section, bool always, int *refused,
-				char **reason)
+				const struct config_plugin *section, enum renewal renewal,
+				int *refused, char **reason)
 {
 	const struct catalog *catalog = atomic_load(&plugins->server->catalog);
 	struct generation *old = catalog_find(catalog, section->name);
@@ -462,11 +497,11 @@ static struct generation *renew(struct plugins *plugins, const struct config *co
 	int result;
 
 	*reason = NULL;
-	if (old && !always && find_file(config, section->name, path) == 0 &&
+	if (old && renewal == RENEW_CHANGED && find_file(config, section->name, path) == 0 &&
 	    strcmp(path, old->path) == 0 && image_is_current(&old->image, path))
 		return generation_get(old);
-	result = load_named(plugins, config, section, last_number(plugins, section->name) + 1, &new,
-			    reason);
+	result = load_named(plugins, config, section, last_number(plugins, section->name) + 1,
+			    renewal == RENEW_FORCED, &new, reason);
 	if (result == 0)
 		return new;
 	if (result == -EINVAL)
@@ -478,7 +513,7 @@ static struct generation *renew(struct plugins *plugins, const struct config *co
 
 /* The serving generations, with another one in one place.  The caller puts and frees them. */
 static struct generation **with_renewed(struct plugins *plugins, const struct config *config,
-					size_t place, bool always, int *refused)
+					size_t place, enum renewal renewal, int *refused)
 {
 	const struct catalog *catalog = atomic_load(&plugins->server->catalog);
 	struct generation **generations =
@@ -493,18 +528,18 @@ static struct generation **with_renewed(struct plugins *plugins, const struct co
 	}
 	if (generations)
 		generations[place] =
-			renew(plugins, config, &config->plugins[place], always, refused, &reason);
+			renew(plugins, config, &config->plugins[place], renewal, refused, &reason);
 	return generations;
 }
 
 static int reload_one(struct plugins *plugins, const struct config *config, size_t place,
-		      bool always)
+		      enum renewal renewal)
 {
 	struct catalog *catalog = atomic_load(&plugins->server->catalog);
 	const char *name = config->plugins[place].name;
 	struct generation *old = catalog_find(catalog, name);
 	int refused = 0;
-	struct generation **generations = with_renewed(plugins, config, place, always, &refused);
+	struct generation **generations = with_renewed(plugins, config, place, renewal, &refused);
 
 	if (!generations)
 		return -ENOMEM;
@@ -548,11 +583,14 @@ int plugins_reload(struct plugins *plugins, const char *names)
 	/* One by one: a file is as new as it can be while the next one is still being tried. */
 	for (size_t index = 0; index < config->plugin_count; index++) {
 		const char *name = config->plugins[index].name;
-		bool named = has_name(names, name);
+		enum renewal renewal = RENEW_FORCED;
 
-		if (names[0] == '\0' || named)
-			refused += reload_one(plugins, config, index,
-					      named || is_quarantined(plugins, name)) != 0;
+		if (!has_name(names, name)) {
+			if (names[0] != '\0')
+				continue;
+			renewal = is_quarantined(plugins, name) ? RENEW_ANYWAY : RENEW_CHANGED;
+		}
+		refused += reload_one(plugins, config, index, renewal) != 0;
 	}
 	config_put(config);
 	return refused;
@@ -584,8 +622,10 @@ int plugins_reconfigure(struct plugins *plugins, struct config *config, char **r
 		auto_free char *complaint = NULL;
 		int refused = 0;
 
-		generations[index] = renew(plugins, config, section, !same_options(old, section),
-					   &refused, &complaint);
+		generations[index] =
+			renew(plugins, config, section,
+			      same_options(old, section) ? RENEW_CHANGED : RENEW_FORCED, &refused,
+			      &complaint);
 		if (refused != -EINVAL)
 			continue;
 		result = -EINVAL;

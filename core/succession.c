@@ -75,11 +75,11 @@ static void give_reason(struct succession *succession, const char *reason)
 }
 
 /* Enter the death of a worker that was serving, or would have, into the ledger. */
-static void record_death(struct succession *succession, int status)
+static void record_death(struct succession *succession, pid_t pid, int status)
 {
 	uint64_t before = ledger_deaths(&succession->ledger);
 
-	ledger_record_death(&succession->ledger, &succession->journal, status);
+	ledger_record_death(&succession->ledger, &succession->journal, (uint32_t)pid, status);
 	if (ledger_deaths(&succession->ledger) != before)
 		succession->deaths[succession->death_count++ % STORM_DEATHS] = clock_milliseconds();
 }
@@ -156,7 +156,7 @@ void succession_resume(struct succession *succession)
 	succession->mounted = true;
 	succession->outage = clock_milliseconds();
 	/* Nobody was there to see how it ended. */
-	record_death(succession, 0);
+	record_death(succession, 0, 0);
 	start_successor(succession);
 }
 
@@ -332,7 +332,7 @@ static enum succession_event current_ended(struct succession *succession, int st
 	if (!planned) {
 		give_reason(succession, "");
 		log_death(succession, &succession->current, status);
-		record_death(succession, status);
+		record_death(succession, succession->current.pid, status);
 	}
 	succession->predecessor = succession->current.pid;
 	worker_process_forget(&succession->current);
@@ -353,6 +353,7 @@ static enum succession_event current_ended(struct succession *succession, int st
 static enum succession_event next_ended(struct succession *succession, int status)
 {
 	bool was_hit = succession->next.dying;
+	pid_t pid = succession->next.pid;
 
 	log_death(succession, &succession->next, status);
 	if (succession->phase == PHASE_STARTING)
@@ -363,9 +364,9 @@ static enum succession_event next_ended(struct succession *succession, int statu
 	if (succession->current.pid != 0 && succession->phase == PHASE_PREPARING) {
 		if (succession->rescue) {
 			/* One that ends by a plugin goes without it next time. */
-			record_death(succession, status);
+			record_death(succession, pid, status);
 		} else {
-			ledger_forget_death(&succession->ledger);
+			ledger_forget_death(&succession->ledger, (uint32_t)pid);
 		}
 		set_idle(succession);
 		succession->retry_pause = longer_pause(succession->retry_pause);
@@ -375,7 +376,7 @@ static enum succession_event next_ended(struct succession *succession, int statu
 	end_process(&succession->current);
 	if (!succession->outage)
 		succession->outage = clock_milliseconds();
-	record_death(succession, status);
+	record_death(succession, pid, status);
 	/* Without plugins a worker is killed as well as with them. */
 	if (was_hit || !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
 		succession->failures++;

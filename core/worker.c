@@ -197,6 +197,7 @@ static int prepare(struct worker *worker, char **reason)
 	if (result != 0)
 		return result;
 	ledger_open(&server->state, &server->ledger);
+	ledger_join(&server->ledger, (uint32_t)getpid(), atomic_load(&server->state.header->owner));
 	result = fault_outside_open(&server->ledger, LEDGER_CONTROL);
 	if (result == 0)
 		result = fault_catch(WORKER_CHANNEL_FD);

@@ -81,7 +81,7 @@ kept_out_for_all() {
 		"$(inside c awk '$1 == "MemTotal:" { print $2 }' "$(mount_of main)/proc/meminfo")" $((64 * 1024))
 }
 
-plan 136
+plan 147
 make_cgroup a memory=256M
 make_cgroup b memory=128M
 make_cgroup c memory=64M
@@ -221,6 +221,36 @@ is "start: the next one goes without it" \
 kept_out_for_all "start"
 rm "$work/crash"
 mended "start"
+
+# ---- code that passes its self-test and crashes in the worker ----
+
+# The self-test has another process id.
+crash_in_worker() {
+	worker=$(worker_of main)
+	ln -sfn "/proc/self/task/$worker" "$work/crash"
+	from=$(($(log_lines main) + 1))
+}
+
+# goes_on WHAT
+goes_on() {
+	check "$1: what served goes on" await inside a grep -q '^release ' "$probe"
+	check "$1: it is not charged" test "$(tail -n "+$from" "$(log_of main)" |
+		grep -cE 'plugin probe (ended its worker|is quarantined)')" = 0
+}
+
+crash_in_worker
+replace_probe
+check "code that crashes when it is loaded ends the worker" test "$(worker_of main)" != "$worker"
+check "and is refused then" logs main 'probe.so is refused: this code .*ended a worker' "$from"
+goes_on "on trial"
+crash_in_worker
+check "it is not tried again" reload main
+is "so no worker ends by it" "$(worker_of main)" "$worker"
+check "unless it is named" "$build/lxcfsctl" --runtime-dir="$(runtime_of main)" reload probe
+check "then it is tried" await has_other_worker main "$worker"
+goes_on "by name"
+rm "$work/crash"
+mended "code on trial"
 
 # ---- a worker is killed while requests are in service ----
 

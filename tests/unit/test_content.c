@@ -162,7 +162,7 @@ static void quarantine(uint64_t group)
 		mark->group = group;
 		mark->charges = 1;
 		mark->signal = SIGSEGV;
-		ledger_record_death(&fixture.server.ledger, &fixture.server.journal, SIGSEGV);
+		ledger_record_death(&fixture.server.ledger, &fixture.server.journal, 0, SIGSEGV);
 	}
 	journal_clear(&fixture.server.journal, SLOT + 1);
 }

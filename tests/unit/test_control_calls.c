@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -234,7 +235,7 @@ static void charge(struct fixture *fixture, const char *plugin, uint64_t group)
 	mark->group = group;
 	mark->signal = SIGSEGV;
 	mark->charges++;
-	ledger_record_death(&fixture->ledger, &journal, SIGSEGV);
+	ledger_record_death(&fixture->ledger, &journal, 0, SIGSEGV);
 	journal_clear(&journal, slot);
 	journal_close(&journal);
 }
@@ -267,8 +268,8 @@ static void fill_state(struct fixture *fixture)
 	charge(fixture, "uptime", 1002);
 	/* And two deaths that nobody is charged for: by a signal, and by an exit. */
 	journal_open(&journal, &fixture->state);
-	ledger_record_death(&fixture->ledger, &journal, SIGABRT);
-	ledger_record_death(&fixture->ledger, &journal, 3 << 8);
+	ledger_record_death(&fixture->ledger, &journal, 0, SIGABRT);
+	ledger_record_death(&fixture->ledger, &journal, 0, 3 << 8);
 	journal_close(&journal);
 }
 
@@ -366,6 +367,25 @@ static void status_works_when_nobody_serves(void **state)
 	assert_int_equal(json_object_array_length(member(status, "plugins")), 0);
 }
 
+static void who_has_ended_does_not_serve(void **state)
+{
+	struct fixture *fixture = *state;
+	auto_json struct json_object *message = NULL;
+	siginfo_t information;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(0);
+	/* It stays as long as nobody has waited for it. */
+	assert_int_equal(waitid(P_PID, (id_t)pid, &information, WEXITED | WNOWAIT), 0);
+	fixture->state.header->owner = (uint32_t)pid;
+	call(fixture, "{\"method\":\"io.lxcfs.Status\"}");
+	message = hear(fixture);
+	assert_false(flag(member(message, "parameters"), "serving"));
+	waitpid(pid, NULL, 0);
+}
+
 /* As many plugins as there can be, with long names: more than a call could have. */
 static void a_reply_may_be_long(void **state)
 {
@@ -401,6 +421,7 @@ static int check_all(void)
 		WITH_CLIENT(status_tells_what_the_state_holds),
 		WITH_CLIENT(plugins_are_those_of_status),
 		WITH_CLIENT(status_works_when_nobody_serves),
+		WITH_CLIENT(who_has_ended_does_not_serve),
 		WITH_CLIENT(a_reply_may_be_long),
 	};
 

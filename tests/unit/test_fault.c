@@ -481,7 +481,7 @@ static uint32_t faults_outside(struct fixture *fixture)
 {
 	struct ledger_plugin plugin;
 
-	ledger_record_death(&fixture->server.ledger, &fixture->server.journal, SIGABRT);
+	ledger_record_death(&fixture->server.ledger, &fixture->server.journal, 0, SIGABRT);
 	assert_int_equal(ledger_plugin_get(&fixture->server.ledger, 0, &plugin), 0);
 	return plugin.outside;
 }

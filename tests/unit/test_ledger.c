@@ -89,7 +89,7 @@ static void hit(struct journal_mark *mark, int signal_number)
 
 static void die(struct fixture *fixture, int status)
 {
-	ledger_record_death(&fixture->ledger, &fixture->journal, status);
+	ledger_record_death(&fixture->ledger, &fixture->journal, 0, status);
 }
 
 /* A worker dies of a request of this container. */
@@ -427,10 +427,85 @@ static void who_did_not_serve_charges_nobody(void **state)
 
 	ledger_enter(&fixture->ledger, LEDGER_CONTROL, (int)row);
 	ledger_mark(&fixture->ledger, LEDGER_CONTROL, SIGSEGV);
-	ledger_forget_death(&fixture->ledger);
+	ledger_forget_death(&fixture->ledger, 0);
 	die(fixture, SIGKILL);
 	assert_int_equal(get(fixture, row)->faults, 0);
 	assert_int_equal(ledger_deaths(&fixture->ledger), 0);
+}
+
+/* One gets ready while the other one serves. */
+static void two_workers_keep_marks_apart(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned row = serve(fixture, "one", false);
+	struct ledger next = fixture->ledger;
+
+	ledger_join(&fixture->ledger, 10, 0);
+	ledger_enter(&fixture->ledger, LEDGER_TIMERS, (int)row);
+	ledger_mark(&fixture->ledger, LEDGER_TIMERS, SIGSEGV);
+	ledger_join(&next, 11, 10);
+	ledger_enter(&next, LEDGER_CONTROL, (int)row);
+	ledger_mark(&next, LEDGER_CONTROL, SIGSEGV);
+	ledger_forget_death(&next, 11);
+	ledger_join(&next, 12, 10);
+	ledger_enter(&next, LEDGER_TIMERS, (int)row);
+	ledger_record_death(&fixture->ledger, &fixture->journal, 10, SIGSEGV);
+	assert_int_equal(get(fixture, row)->outside, 1);
+	/* The next one is still in it, and serves now. */
+	ledger_join(&fixture->ledger, 13, 12);
+	ledger_mark(&next, LEDGER_TIMERS, SIGBUS);
+	ledger_record_death(&fixture->ledger, &fixture->journal, 13, SIGKILL);
+	assert_int_equal(get(fixture, row)->outside, 1);
+	ledger_record_death(&fixture->ledger, &fixture->journal, 12, SIGBUS);
+	assert_int_equal(get(fixture, row)->outside, 2);
+	assert_int_equal(ledger_deaths(&fixture->ledger), 0);
+}
+
+static void crash_on_trial(struct fixture *fixture, unsigned row, uint64_t code)
+{
+	ledger_enter_trial(&fixture->ledger, LEDGER_CONTROL, (int)row, code);
+	ledger_mark(&fixture->ledger, LEDGER_CONTROL, SIGSEGV);
+}
+
+static void code_on_trial_is_charged_alone(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned row = serve(fixture, "one", false);
+
+	for (uint64_t code = 70; code < 73; code++) {
+		assert_false(ledger_is_refused(&fixture->ledger, (int)row, code));
+		crash_on_trial(fixture, row, code);
+		die(fixture, SIGSEGV);
+		assert_true(ledger_is_refused(&fixture->ledger, (int)row, code));
+	}
+	assert_int_equal(get(fixture, row)->faults, 0);
+	assert_false(ledger_is_banned(&fixture->ledger, row));
+	assert_int_equal(ledger_deaths(&fixture->ledger), 0);
+	/* That of a worker beside the one that serves. */
+	crash_on_trial(fixture, row, 80);
+	ledger_forget_death(&fixture->ledger, 0);
+	assert_true(ledger_is_refused(&fixture->ledger, (int)row, 80));
+	/* When it was loaded the same thread may be in what serves. */
+	crash_on_trial(fixture, row, 90);
+	ledger_enter(&fixture->ledger, LEDGER_CONTROL, (int)row);
+	die(fixture, SIGSEGV);
+	assert_int_equal(get(fixture, row)->outside, 1);
+	assert_false(ledger_is_refused(&fixture->ledger, (int)row, 90));
+	assert_false(ledger_is_refused(&fixture->ledger, (int)row, 0));
+	assert_false(ledger_is_refused(&fixture->ledger, -1, 80));
+}
+
+static void other_code_that_serves_lifts_it(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned row = serve(fixture, "one", false);
+
+	crash_on_trial(fixture, row, 70);
+	die(fixture, SIGSEGV);
+	serve(fixture, "one", false);
+	assert_true(ledger_is_refused(&fixture->ledger, (int)row, 70));
+	serve(fixture, "one", true);
+	assert_false(ledger_is_refused(&fixture->ledger, (int)row, 70));
 }
 
 /* ---- lifting ---- */
@@ -649,8 +724,8 @@ static void without_a_section_nothing_is_known(void **state)
 	assert_false(ledger_is_banned(&none, 0));
 	ledger_enter(&none, LEDGER_TIMERS, 0);
 	ledger_mark(&none, LEDGER_TIMERS, SIGSEGV);
-	ledger_record_death(&none, &fixture->journal, SIGSEGV);
-	ledger_forget_death(&none);
+	ledger_record_death(&none, &fixture->journal, 0, SIGSEGV);
+	ledger_forget_death(&none, 0);
 	assert_int_equal(ledger_plugin_get(&none, 0, &plugin), -ENOENT);
 	assert_null(ledger_fault_get(&none, 0));
 	assert_int_equal(ledger_death_get(&none, 0, &death), -ENOENT);
@@ -679,6 +754,9 @@ int main(void)
 		TEST(outside_of_requests_two_faults_are_for_all),
 		TEST(a_thread_in_no_plugin_charges_nobody),
 		TEST(who_did_not_serve_charges_nobody),
+		TEST(two_workers_keep_marks_apart),
+		TEST(code_on_trial_is_charged_alone),
+		TEST(other_code_that_serves_lifts_it),
 		TEST(lifting_forgets_all_of_one_plugin),
 		TEST(other_code_lifts_and_the_same_does_not),
 		TEST(sigkill_and_a_good_end_are_nobodys),
