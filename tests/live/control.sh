@@ -3,15 +3,22 @@
 #
 # The control socket and lxcfsctl: what they tell is so, orders are obeyed, plugins are refused for the reason that
 # a reload would give, and no client does harm.
+# LIVE_CALLS: how many calls with bytes changed (2000 with --soak).  LIVE_WAITS=no: without what ends after ten seconds.
 # shellcheck source=tests/live/functions.sh disable=SC2016
 source "$(dirname "$0")/functions.sh"
 
 here=$(cd "$(dirname "$0")" && pwd)
-refused_objects=(nothing version name null no_symbol constructor crash hang error start size path empty unique nodelete)
+calls=${LIVE_CALLS:-60}
+[ "${1-}" != --soak ] || calls=2000
+refused_objects=(nothing version name null no_symbol constructor crash error start size path empty unique nodelete)
 
-# ctl ARGUMENT...: lxcfsctl for the daemon `main`; it must not hang.
+# ctl_of DAEMON ARGUMENT...: lxcfsctl for it; it must not hang.
+ctl_of() {
+	timeout 120 "$build/lxcfsctl" --runtime-dir="$(runtime_of "$1")" "${@:2}" </dev/null
+}
+
 ctl() {
-	timeout 120 "$build/lxcfsctl" --runtime-dir="$(runtime_of main)" "$@" </dev/null
+	ctl_of main "$@"
 }
 
 # ends WHAT STATUS TEXT COMMAND...: with this status, saying this (a regular expression).
@@ -24,6 +31,22 @@ ends() {
 	else
 		not_ok "$what" "$* ended with $status, expected $expected and $text:" "$output"
 	fi
+}
+
+# in_background NAME COMMAND...: what it says, and its status as the last line, go to a file.
+declare -A waiting=()
+in_background() {
+	{
+		"${@:2}" && echo "ended with 0" || echo "ended with $?"
+	} >"$work/said.$1" 2>&1 &
+	waiting[$1]=$!
+	remember_pid $!
+}
+
+# said NAME: wait for it, and print it.
+said() {
+	await is_gone "${waiting[$1]}"
+	cat "$work/said.$1"
 }
 
 # value EXPRESSION: of `status`, in Python: s is what lxcfsctl --json status prints, p the plugins by name.
@@ -72,7 +95,10 @@ end_reader() {
 	ended_well "$1" "$reader" "$work/reader.log"
 }
 
-plan $((82 + ${#all_plugins[@]} + 2 * ${#refused_objects[@]}))
+waiting_tests=4
+has_time || waiting_tests=0
+
+plan $((80 + waiting_tests + ${#all_plugins[@]} + 2 * ${#refused_objects[@]}))
 make_cgroup a cpus=1 memory=256M swap=64M
 limits=1:$((256 * 1024)):$(expected_swap 64M)
 prepare_daemon main
@@ -98,6 +124,23 @@ mkdir -p "$(runtime_of main)"
 ends "no socket" 3 "no lxcfs has its socket at $socket" ctl status
 python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$socket"
 ends "a dead daemon's socket" 3 'nobody listens' ctl --json status
+
+# ---- what takes long: looked at later ----
+
+if ((waiting_tests > 0)); then
+	mkdir "$work/hanging"
+	cp "$build/tests/probe/.libs/refused_hang.so" "$work/hanging/probe.so"
+	in_background check ctl check "$work/hanging/probe.so"
+	prepare_daemon slow
+	configure slow probe </dev/null
+	start_daemon slow
+	cp "$work/hanging/probe.so" "$(plugins_of slow)/probe.so"
+	in_background reload ctl_of slow reload probe
+	prepare_daemon stopped
+	start_daemon stopped
+	kill -STOP "${daemon_pids[stopped]}"
+	in_background stopped ctl_of stopped status
+fi
 
 # ---- status ----
 
@@ -208,12 +251,18 @@ ends "what is not there" 1 'No such file' ctl check "$work/tried/absent.so"
 ends "what is not called NAME.so" 1 'NAME.so' ctl check /bin/true
 ends "check needs no daemon" 0 '^plugin +stat$' "$build/lxcfsctl" --runtime-dir=/nonexistent check "$plugins/stat.so"
 
-# ---- a keeper that does not answer ----
+# ---- what took long ----
 
-kill -STOP "${daemon_pids[main]}"
-ends "a stopped keeper" 3 'did not answer within' ctl status
-kill -CONT "${daemon_pids[main]}"
-ends "it answers when it goes on" 0 serving ctl status
+if ((waiting_tests > 0)); then
+	output=$(said check | xargs)
+	matches "check of one with: hang" "$output" "^lxcfsctl: $work/hanging/probe.so is refused: .+ ended with 1\$"
+	is "reload gives the same reason" "$(said reload | reason)" "$(said check | reason)"
+	matches "a stopped keeper" "$(said stopped | xargs)" 'did not answer within .*ended with 3$'
+	kill -CONT "${daemon_pids[stopped]}"
+	ends "it answers when it goes on" 0 serving ctl_of stopped status
+	stop_daemon slow
+	stop_daemon stopped
+fi
 
 # ---- hostile clients ----
 
@@ -222,7 +271,7 @@ for way in nonsense bytes nul endless deep http; do
 	ends "$way gets an error" 0 'org.varlink.service.InvalidParameter' hostile "$way"
 done
 ends "half a message gets nothing" 0 '^$' hostile half
-ends "calls with bytes changed" 0 'done' hostile fuzz 200
+ends "calls with bytes changed" 0 'done' hostile fuzz "$calls"
 touch "$work/crowding"
 hostile crowd 1000 "$work/crowding" >"$work/crowd.log" 2>&1 &
 crowd=$!

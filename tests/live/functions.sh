@@ -20,7 +20,7 @@ build=$(readlink -f "${LXCFS_BUILD:-.}")
 helpers=$build/tests/live
 all_plugins=(cpuinfo diskstats meminfo stat swaps sysfs_cpu uptime)
 proc_files=(cpuinfo diskstats meminfo stat swaps uptime)
-live_seconds=${LIVE_SECONDS:-10}
+live_seconds=${LIVE_SECONDS:-5}
 wait_seconds=60
 
 # ---- TAP ----
@@ -129,6 +129,11 @@ await() {
 		((SECONDS < end)) || return 1
 		sleep 0.05
 	done
+}
+
+# Whether to run what does little but wait until a time is over.  No: with LIVE_WAITS=no in the environment.
+has_time() {
+	[ "${LIVE_WAITS:-yes}" != no ]
 }
 
 # ---- the folder, and the end ----
@@ -344,6 +349,11 @@ stop_daemon() {
 # logs NAME TEXT [FROM-LINE]: whether the log has a line with this (a regular expression).
 logs() {
 	tail -n "+${3:-1}" "$(log_of "$1")" | grep -E -- "$2" >/dev/null
+}
+
+# logs_no NAME TEXT [FROM-LINE]: whether there is a log, and it has no such line.
+logs_no() {
+	[ -s "$(log_of "$1")" ] && ! logs "$@"
 }
 
 log_lines() {

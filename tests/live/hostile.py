@@ -46,19 +46,23 @@ def say(path, data):
 
 
 def crowd(path, count, name):
-    """Many at a time that say nothing, as many as fit, as long as the file is there."""
+    """Many at a time that say nothing, as many as fit, as long as the file is there; one at least."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     clients = []
+    connected = 0
     for _ in range(count):
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         client.setblocking(False)
         try:
             client.connect(path)
+            connected += 1
         except BlockingIOError:
             pass
         clients.append(client)
-    print("ready", flush=True)
+    if connected == 0:
+        sys.exit(f"none of {count} connected")
+    print(f"ready: {connected} of {count} are connected", flush=True)
     while os.path.exists(name):
         time.sleep(0.05)
     return b""

@@ -82,7 +82,7 @@ check "$reloads times a new plugin answers" reload_often
 end_reader "8 readers of all files notice nothing"
 from=$(($(log_lines main) + 1))
 check "nothing is loaded where nothing changed" reload main
-check "no line says so" test "$(tail -n "+$from" "$(log_of main)" | grep -c 'generation')" = 0
+check "no line says so" logs_no main 'generation' "$from"
 
 # ---- bad replacements ----
 

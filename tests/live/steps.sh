@@ -8,7 +8,7 @@ source "$(dirname "$0")/functions.sh"
 # shellcheck source=tests/live/load.sh
 source "$(dirname "$0")/load.sh"
 
-steps=${LIVE_STEPS:-12}
+steps=${LIVE_STEPS:-8}
 [ "${1-}" != --soak ] || steps=0
 
 never=1000000000
