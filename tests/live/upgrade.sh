@@ -49,8 +49,10 @@ upgrade_often() {
 # goes_not WHAT REASON: the program that lies there now is refused, and all is as before.
 goes_not() {
 	local before
+	await has_worker || true
 	before="$(keepers_of main) $(build_id "/proc/${daemon_pids[main]}/exe") $(build_id "/proc/$(worker_of main)/exe")"
 	refuses "$1: refused, and it says why" "$2" ctl upgrade
+	await has_worker || true
 	is "$1: the old one goes on" \
 		"$(keepers_of main) $(build_id "/proc/${daemon_pids[main]}/exe") $(build_id "/proc/$(worker_of main)/exe")" \
 		"$before"
