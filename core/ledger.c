@@ -2,12 +2,14 @@
 #include "ledger.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 
+#include "container.h"
 #include "journal.h"
 #include "log.h"
 #include "pidnamespace.h"
@@ -398,18 +400,28 @@ static void forget_ended(struct ledger_section *section, unsigned row, uint64_t 
 	}
 }
 
+void ledger_describe_group(uint64_t group, char text[LEDGER_GROUP_TEXT])
+{
+	if (group & CONTAINER_GROUP_CGROUP)
+		snprintf(text, LEDGER_GROUP_TEXT, "cgroup %08" PRIx32, (uint32_t)group);
+	else
+		snprintf(text, LEDGER_GROUP_TEXT, "%" PRIu32, (uint32_t)group);
+}
+
 static void quarantine(struct ledger_section *section, unsigned row, uint64_t group)
 {
 	struct ledger_plugin *plugin = &section->plugins[row];
+	char text[LEDGER_GROUP_TEXT];
 
 	if (group == LEDGER_NO_READER) {
 		log_error("plugin %s is quarantined for lookups: they are answered from the host",
 			  plugin->name);
 		return;
 	}
-	log_error("plugin %s is quarantined for one container, pid namespace %u: its files"
-		  " answer by on-fault there",
-		  plugin->name, ledger_namespace(group));
+	ledger_describe_group(group, text);
+	log_error("plugin %s is quarantined for one container, %s%s: its files answer by on-fault"
+		  " there",
+		  plugin->name, group & CONTAINER_GROUP_CGROUP ? "" : "pid namespace ", text);
 	forget_ended(section, row, group);
 	if (atomic_fetch_add(&plugin->containers, 1) + 1 >= LEDGER_CONTAINERS_MAX)
 		ban(plugin, "it failed for several containers");
