@@ -111,7 +111,7 @@ bool ledger_lift(struct ledger *ledger, const char *name);
 
 /* Whether the code of the plugin must not be called for this outermost container. */
 bool ledger_is_quarantined(const struct ledger *ledger, unsigned row, uint64_t group);
-/* For all. */
+/* The same for all of them: "banned" in names here means "quarantined for all". */
 bool ledger_is_banned(const struct ledger *ledger, unsigned row);
 
 /*

@@ -196,7 +196,7 @@ static void print_fault(struct json_object *plugin, struct json_object *fault)
 		   text_of(plugin, "name"), number_of(fault, "charges"), kind,
 		   group ? group : "lookups", last, (int)number_of(fault, "signal"),
 		   strsignal((int)number_of(fault, "signal")),
-		   flag_of(fault, "quarantined") ? "; not called for it" : "");
+		   flag_of(fault, "quarantined") ? "; quarantined for it" : "");
 }
 
 static void print_faults(struct json_object *plugin)
