@@ -121,6 +121,34 @@ static void set_name(struct container *container)
 	}
 }
 
+/*
+ * The outermost cgroup: of "/a.slice/b.scope/c" "/a.slice/b.scope", for no container can make another one of
+ * these.  But any user can open another session.  Where runtimes share a cgroup that is no slice
+ * ("/docker/ID") they share a group.
+ */
+static size_t outermost_length(const char *path)
+{
+	static const char slice[] = ".slice";
+	unsigned depth = 1;
+	size_t length = boundary_prefix(path, depth);
+
+	while (path[length] && length >= sizeof(slice) && !boundary_contains("/user.slice", path) &&
+	       memcmp(path + length - strlen(slice), slice, strlen(slice)) == 0)
+		length = boundary_prefix(path, ++depth);
+	return length;
+}
+
+/* The same for all that lie in the same outermost cgroup, also after it was made anew. */
+static uint64_t group_of_cgroup(const char *path)
+{
+	size_t length = outermost_length(path);
+	uint32_t hash = 0x811c9dc5u;
+
+	for (size_t index = 0; index < length; index++)
+		hash = (hash ^ (unsigned char)path[index]) * 0x01000193u;
+	return CONTAINER_GROUP_CGROUP | hash;
+}
+
 static int container_new(const struct hostfs *hostfs, const struct cgroup_paths *boundary,
 			 uint64_t group, struct container **created)
 {
@@ -145,6 +173,8 @@ static int container_new(const struct hostfs *hostfs, const struct cgroup_paths 
 		return result;
 	}
 	set_name(container);
+	if (group == 0 && !container->host)
+		container->group = group_of_cgroup(container->name);
 	*created = container;
 	return 0;
 }

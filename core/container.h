@@ -36,7 +36,7 @@ struct container {
 	atomic_uint references;
 	atomic_bool gone; /* the cache let go of it because it was not used any more */
 	struct container_key key;
-	uint64_t group;            /* as given to container_get() */
+	uint64_t group;            /* as given to container_get(), or of its outermost cgroup */
 	bool host;                 /* the root in every hierarchy: nothing limits it */
 	const char *name;          /* for messages and the configuration: one of `path` */
 	char *path[HIERARCHY_MAX]; /* of the boundary cgroup; NULL where it has none */
@@ -44,6 +44,9 @@ struct container {
 	int directory[HIERARCHY_MAX];
 	const struct hostfs *hostfs;
 };
+
+/* Set in a group that is of a cgroup, and never in that of a pid namespace (pidnamespace.h). */
+#define CONTAINER_GROUP_CGROUP (UINT64_C(1) << 63)
 
 struct container_cache;
 
@@ -59,8 +62,8 @@ bool container_cache_take_events(struct container_cache *cache);
 
 /*
  * The container of these boundary paths; a new reference.  `group` is the same for all containers that
- * one outermost container can make; 0 for those that lie in none.  -ENOENT when a cgroup vanished
- * meanwhile.
+ * one outermost container can make; 0: not known, or they lie in none.  Then it is that of the cgroups
+ * that lie in the same outermost one, and 0 for the roots.  -ENOENT when a cgroup vanished meanwhile.
  */
 int container_get(struct container_cache *cache, const struct cgroup_paths *boundary,
 		  uint64_t group, struct container **container);

@@ -32,6 +32,9 @@ static _Thread_local struct {
 } outside;
 static _Thread_local volatile sig_atomic_t is_hit;
 
+/* Orders what the clocks are set to before what is seen when they ring, which only the kernel would. */
+static atomic_uint clocks;
+
 /* When the lock of the plugin of each row was taken last: CLOCK_MONOTONIC nanoseconds. */
 static _Atomic uint64_t taken[LEDGER_PLUGINS_MAX];
 
@@ -131,7 +134,7 @@ static void look_at_clock(struct server_thread *thread)
 	uint64_t end;
 
 	/* First: then either this sees that the thread is busy, or the thread that it has to arm. */
-	atomic_exchange(&thread->clock.armed, false);
+	atomic_store(&thread->clock.armed, false);
 	started = atomic_load(&thread->clock.started);
 	if (!atomic_load(&thread->clock.busy))
 		return;
@@ -173,7 +176,8 @@ static void *watch(void *argument)
 
 	(void)argument;
 	for (;;)
-		if (sigwaitinfo(&signals, &information) > 0 && information.si_code == SI_TIMER)
+		if (sigwaitinfo(&signals, &information) > 0 && information.si_code == SI_TIMER &&
+		    atomic_load(&clocks) != 0)
 			look_at_clock(information.si_value.sival_ptr);
 	return NULL;
 }
@@ -247,6 +251,7 @@ int fault_thread_open(struct server_thread *thread, uint32_t timeout)
 	thread->clock = (struct thread_clock){.timeout = (uint64_t)timeout * 1000000};
 	if (timeout == 0)
 		return 0;
+	atomic_fetch_add(&clocks, 1);
 	if (timer_create(CLOCK_MONOTONIC, &event, &thread->clock.timer) != 0) {
 		log_warning("render-timeout does not work: no timer");
 		thread->clock.timeout = 0;

@@ -2,47 +2,24 @@
 #include "ledger.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 
+#include "container.h"
 #include "journal.h"
+#include "ledgersection.h"
 #include "log.h"
 #include "pidnamespace.h"
 
-#define LEDGER_VERSION 2u
 /* How often a row that is being written is looked at again. */
 #define READ_ATTEMPTS 1000u
 
 /* The part of a row that changes under its sequence: from there to its end. */
 #define TEXTS_LENGTH (sizeof(struct ledger_plugin) - offsetof(struct ledger_plugin, generation))
-
-/* A thread that calls plugins outside of any request. */
-struct thread_mark {
-	_Atomic uint32_t row;    /* of the plugin that it is in, + 1; 0: in none */
-	_Atomic uint32_t signal; /* not 0: that hit it there, and it is not entered yet */
-	_Atomic uint64_t trial;  /* not 0: in that code of it, which does not serve */
-};
-
-/* Of one worker.  The next one gets ready while one serves: two. */
-struct process_marks {
-	_Atomic uint32_t pid;
-	struct thread_mark threads[LEDGER_THREADS];
-};
-
-#define PROCESSES 2u
-
-struct ledger_section {
-	uint32_t size;
-	_Atomic uint32_t version;
-	struct process_marks processes[PROCESSES];
-	_Atomic uint64_t death_count;
-	struct ledger_plugin plugins[LEDGER_PLUGINS_MAX];
-	struct ledger_fault faults[LEDGER_FAULTS_MAX];
-	struct ledger_death deaths[LEDGER_DEATHS_MAX];
-};
 
 size_t ledger_bytes(void)
 {
@@ -64,17 +41,6 @@ void ledger_open(const struct state *state, struct ledger *ledger)
 	memset(section, 0, sizeof(*section));
 	section->size = sizeof(*section);
 	atomic_store(&section->version, LEDGER_VERSION);
-}
-
-/* NULL where there is none, and when a successor of another version has taken it for its own. */
-static struct ledger_section *section_of(const struct ledger *ledger)
-{
-	struct ledger_section *section = ledger->section;
-
-	if (!section ||
-	    atomic_load_explicit(&section->version, memory_order_relaxed) != LEDGER_VERSION)
-		return NULL;
-	return section;
 }
 
 /* ---- rows ---- */
@@ -104,7 +70,7 @@ static int free_row(const struct ledger_section *section)
 
 int ledger_find(const struct ledger *ledger, const char *name)
 {
-	const struct ledger_section *section = section_of(ledger);
+	const struct ledger_section *section = ledger_section_of(ledger);
 
 	return section ? find_row(section, name) : -ENOENT;
 }
@@ -176,7 +142,7 @@ static void read_counts(struct ledger_plugin *plugin, const struct ledger_plugin
 
 int ledger_serve(struct ledger *ledger, const struct ledger_plugin *plugin, bool changed)
 {
-	struct ledger_section *section = section_of(ledger);
+	struct ledger_section *section = ledger_section_of(ledger);
 	int row;
 
 	if (!section)
@@ -225,7 +191,7 @@ static bool is_charged_to(const struct ledger_fault *fault, unsigned row, uint64
 
 bool ledger_is_banned(const struct ledger *ledger, unsigned row)
 {
-	const struct ledger_section *section = section_of(ledger);
+	const struct ledger_section *section = ledger_section_of(ledger);
 
 	return section && row < LEDGER_PLUGINS_MAX &&
 	       atomic_load_explicit(&section->plugins[row].quarantined, memory_order_relaxed);
@@ -233,7 +199,7 @@ bool ledger_is_banned(const struct ledger *ledger, unsigned row)
 
 bool ledger_is_quarantined(const struct ledger *ledger, unsigned row, uint64_t group)
 {
-	const struct ledger_section *section = section_of(ledger);
+	const struct ledger_section *section = ledger_section_of(ledger);
 
 	if (!section || row >= LEDGER_PLUGINS_MAX)
 		return false;
@@ -248,81 +214,6 @@ bool ledger_is_quarantined(const struct ledger *ledger, unsigned row, uint64_t g
 			return atomic_load_explicit(&section->faults[index].charges,
 						    memory_order_relaxed) >= LEDGER_CHARGES_MAX;
 	return false;
-}
-
-/* ---- threads outside of requests ---- */
-
-static void clear_mark(struct thread_mark *mark)
-{
-	atomic_store(&mark->row, 0);
-	atomic_store(&mark->signal, 0);
-	atomic_store(&mark->trial, 0);
-}
-
-void ledger_join(struct ledger *ledger, uint32_t pid, uint32_t owner)
-{
-	struct ledger_section *section = section_of(ledger);
-	struct process_marks *marks;
-
-	if (!section)
-		return;
-	ledger->process = owner != 0 && atomic_load(&section->processes[0].pid) == owner ? 1 : 0;
-	marks = &section->processes[ledger->process];
-	/* A predecessor may have died in a plugin. */
-	for (unsigned thread = 0; thread < LEDGER_THREADS; thread++)
-		clear_mark(&marks->threads[thread]);
-	atomic_store(&marks->pid, pid);
-}
-
-static struct thread_mark *mark_of(const struct ledger *ledger, enum ledger_thread thread)
-{
-	struct ledger_section *section = section_of(ledger);
-
-	return section ? &section->processes[ledger->process].threads[thread] : NULL;
-}
-
-void ledger_enter(struct ledger *ledger, enum ledger_thread thread, int row)
-{
-	ledger_enter_trial(ledger, thread, row, 0);
-}
-
-void ledger_enter_trial(struct ledger *ledger, enum ledger_thread thread, int row, uint64_t code)
-{
-	struct thread_mark *mark = mark_of(ledger, thread);
-
-	if (!mark)
-		return;
-	/* In no plugin between the two: whoever looks must not take the one for the other. */
-	atomic_store_explicit(&mark->row, 0, memory_order_relaxed);
-	atomic_store_explicit(&mark->trial, code, memory_order_release);
-	atomic_store_explicit(&mark->row, row < 0 ? 0 : (uint32_t)row + 1, memory_order_release);
-}
-
-bool ledger_is_refused(const struct ledger *ledger, int row, uint64_t code)
-{
-	const struct ledger_section *section = section_of(ledger);
-
-	return section && row >= 0 && code != 0 &&
-	       atomic_load(&section->plugins[row].refused) == code;
-}
-
-void ledger_mark(struct ledger *ledger, enum ledger_thread thread, int signal_number)
-{
-	struct thread_mark *mark = mark_of(ledger, thread);
-
-	if (mark)
-		atomic_store(&mark->signal, (uint32_t)signal_number);
-}
-
-bool ledger_mark_other(struct ledger *ledger, enum ledger_thread thread, int row, int signal_number)
-{
-	const struct thread_mark *mark = mark_of(ledger, thread);
-
-	if (!mark || row < 0 ||
-	    atomic_load_explicit(&mark->row, memory_order_relaxed) != (uint32_t)row + 1)
-		return false;
-	ledger_mark(ledger, thread, signal_number);
-	return true;
 }
 
 /* ---- charging ---- */
@@ -398,18 +289,28 @@ static void forget_ended(struct ledger_section *section, unsigned row, uint64_t 
 	}
 }
 
+void ledger_describe_group(uint64_t group, char text[LEDGER_GROUP_TEXT])
+{
+	if (group & CONTAINER_GROUP_CGROUP)
+		snprintf(text, LEDGER_GROUP_TEXT, "cgroup %08" PRIx32, (uint32_t)group);
+	else
+		snprintf(text, LEDGER_GROUP_TEXT, "%" PRIu32, (uint32_t)group);
+}
+
 static void quarantine(struct ledger_section *section, unsigned row, uint64_t group)
 {
 	struct ledger_plugin *plugin = &section->plugins[row];
+	char text[LEDGER_GROUP_TEXT];
 
 	if (group == LEDGER_NO_READER) {
 		log_error("plugin %s is quarantined for lookups: they are answered from the host",
 			  plugin->name);
 		return;
 	}
-	log_error("plugin %s is quarantined for one container, pid namespace %u: its files"
-		  " answer by on-fault there",
-		  plugin->name, ledger_namespace(group));
+	ledger_describe_group(group, text);
+	log_error("plugin %s is quarantined for one container, %s%s: its files answer by on-fault"
+		  " there",
+		  plugin->name, group & CONTAINER_GROUP_CGROUP ? "" : "pid namespace ", text);
 	forget_ended(section, row, group);
 	if (atomic_fetch_add(&plugin->containers, 1) + 1 >= LEDGER_CONTAINERS_MAX)
 		ban(plugin, "it failed for several containers");
@@ -540,7 +441,7 @@ static bool enter_process(struct ledger_section *section, uint32_t pid, bool ser
 {
 	bool charged = false;
 
-	for (unsigned process = 0; process < PROCESSES; process++) {
+	for (unsigned process = 0; process < LEDGER_PROCESSES; process++) {
 		struct process_marks *marks = &section->processes[process];
 
 		for (unsigned thread = 0; is_process(marks, pid) && thread < LEDGER_THREADS;
@@ -553,7 +454,7 @@ static bool enter_process(struct ledger_section *section, uint32_t pid, bool ser
 void ledger_record_death(struct ledger *ledger, const struct journal *journal, uint32_t pid,
 			 int status)
 {
-	struct ledger_section *section = section_of(ledger);
+	struct ledger_section *section = ledger_section_of(ledger);
 	bool ran[LEDGER_PLUGINS_MAX] = {false};
 	bool charged = false;
 
@@ -579,7 +480,7 @@ void ledger_record_death(struct ledger *ledger, const struct journal *journal, u
 
 void ledger_forget_death(struct ledger *ledger, uint32_t pid)
 {
-	struct ledger_section *section = section_of(ledger);
+	struct ledger_section *section = ledger_section_of(ledger);
 
 	if (section)
 		enter_process(section, pid, false);
@@ -589,7 +490,7 @@ void ledger_forget_death(struct ledger *ledger, uint32_t pid)
 
 int ledger_plugin_get(const struct ledger *ledger, unsigned row, struct ledger_plugin *plugin)
 {
-	const struct ledger_section *section = section_of(ledger);
+	const struct ledger_section *section = ledger_section_of(ledger);
 
 	if (!section || row >= LEDGER_PLUGINS_MAX)
 		return -ENOENT;
@@ -612,14 +513,14 @@ int ledger_plugin_get(const struct ledger *ledger, unsigned row, struct ledger_p
 
 const struct ledger_fault *ledger_fault_get(const struct ledger *ledger, unsigned index)
 {
-	const struct ledger_section *section = section_of(ledger);
+	const struct ledger_section *section = ledger_section_of(ledger);
 
 	return section && index < LEDGER_FAULTS_MAX ? &section->faults[index] : NULL;
 }
 
 int ledger_death_get(const struct ledger *ledger, unsigned index, struct ledger_death *death)
 {
-	const struct ledger_section *section = section_of(ledger);
+	const struct ledger_section *section = ledger_section_of(ledger);
 	uint64_t count = ledger_deaths(ledger);
 
 	if (!section || index >= LEDGER_DEATHS_MAX || index >= count)
@@ -631,7 +532,7 @@ int ledger_death_get(const struct ledger *ledger, unsigned index, struct ledger_
 
 uint64_t ledger_deaths(const struct ledger *ledger)
 {
-	const struct ledger_section *section = section_of(ledger);
+	const struct ledger_section *section = ledger_section_of(ledger);
 
 	return section ? atomic_load(&section->death_count) : 0;
 }

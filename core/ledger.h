@@ -75,11 +75,12 @@ struct ledger_death {
 	char ran[LEDGER_TEXT_MAX]; /* the plugins that were rendering then, "a b c" */
 };
 
-/* The inode number of its pid namespace, by which people know a group (pidnamespace.h); 0: the host's. */
-static inline uint32_t ledger_namespace(uint64_t group)
-{
-	return (uint32_t)group;
-}
+#define LEDGER_GROUP_TEXT 24
+/*
+ * What people know a group by: the inode number of its pid namespace (pidnamespace.h), "0" for the host's;
+ * "cgroup 1a2b3c4d" for all that lie in one outermost cgroup and whose namespace cannot be told.
+ */
+void ledger_describe_group(uint64_t group, char text[LEDGER_GROUP_TEXT]);
 
 struct ledger_section;
 struct journal;
@@ -110,7 +111,7 @@ bool ledger_lift(struct ledger *ledger, const char *name);
 
 /* Whether the code of the plugin must not be called for this outermost container. */
 bool ledger_is_quarantined(const struct ledger *ledger, unsigned row, uint64_t group);
-/* For all. */
+/* The same for all of them: "banned" in names here means "quarantined for all". */
 bool ledger_is_banned(const struct ledger *ledger, unsigned row);
 
 /*

@@ -11,8 +11,8 @@
 #define WINDOW 64u
 
 struct poll_record {
-	_Atomic uint64_t handle; /* 0: free; written last, cleared first */
-	uint64_t kernel_handle;
+	_Atomic uint64_t handle;        /* 0: free; written last, cleared first */
+	_Atomic uint64_t kernel_handle; /* may be given anew while all are woken */
 };
 
 struct polls {

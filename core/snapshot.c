@@ -64,8 +64,8 @@ static uint32_t owner_of(const struct snapshot *snapshot)
 	const struct container_key *container = &snapshot->container;
 	uint64_t hash = 0;
 
-	/* One that lies in another container shares its bound. */
-	if (snapshot->group != 0)
+	/* One that lies in another container shares its bound; in one cgroup may lie many. */
+	if (snapshot->group != 0 && !(snapshot->group & CONTAINER_GROUP_CGROUP))
 		return (uint32_t)(mix(snapshot->group) % OWNERS);
 
 	for (size_t index = 0; index < HIERARCHY_MAX; index++)

@@ -188,14 +188,15 @@ static void print_row(const size_t widths[COLUMNS], struct json_object *plugin)
 static void print_fault(struct json_object *plugin, struct json_object *fault)
 {
 	const char *group = varlink_text(fault, "group");
+	const char *kind = group && strspn(group, "0123456789") != 0 ? "pid namespace " : "";
 	char last[32];
 
 	print_time(last, sizeof(last), number_of(fault, "last"));
 	print_line("  %s: %" PRId64 " faults at %s%s, the last one at %s by signal %d (%s)%s",
-		   text_of(plugin, "name"), number_of(fault, "charges"),
-		   group ? "pid namespace " : "lookups", group ? group : "", last,
-		   (int)number_of(fault, "signal"), strsignal((int)number_of(fault, "signal")),
-		   flag_of(fault, "quarantined") ? "; not called for it" : "");
+		   text_of(plugin, "name"), number_of(fault, "charges"), kind,
+		   group ? group : "lookups", last, (int)number_of(fault, "signal"),
+		   strsignal((int)number_of(fault, "signal")),
+		   flag_of(fault, "quarantined") ? "; quarantined for it" : "");
 }
 
 static void print_faults(struct json_object *plugin)
