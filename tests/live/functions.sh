@@ -26,6 +26,7 @@ wait_seconds=60
 # ---- TAP ----
 
 tests_run=0
+tests_failed=0
 
 plan() {
 	echo "1..$(($1 + 2))"
@@ -45,6 +46,7 @@ ok() {
 
 not_ok() {
 	tests_run=$((tests_run + 1))
+	tests_failed=$((tests_failed + 1))
 	echo "not ok $tests_run - $1"
 	shift
 	[ $# -eq 0 ] || diag "$@"

@@ -4,7 +4,7 @@
 # The load under which a daemon is killed, upgraded and reloaded: a test sources this file behind
 # functions.sh.  What counts is what these see, in three containers with the files bind-mounted:
 #
-#   a      eight readers of all files, and one that keeps its descriptors open all the time
+#   a      readers of all files, LIVE_READERS of them (8), and one that keeps its descriptors open all the time
 #   b      one who polls the test plugin, and one who wakes it
 #   busy   it works, and its counters are sampled
 
@@ -50,7 +50,8 @@ start_containers() {
 
 start_load() {
 	touch "$load_flag"
-	start_part readers a "$helpers/reader" --limits "$limits" --threads 8 --mode mixed --while "$load_flag"
+	start_part readers a "$helpers/reader" --limits "$limits" --threads "${LIVE_READERS:-8}" --mode mixed \
+		--while "$load_flag"
 	start_part keeps-open a "$helpers/reader" --limits "$limits" --mode seek --while "$load_flag"
 	start_part poller b "$helpers/watcher" "$probe" "$load_flag"
 	start_part counters busy "$helpers/sampler" "$(usage_file)" "$load_flag"
@@ -58,7 +59,7 @@ start_load() {
 
 # One test for each part: all that it read was good.
 end_load() {
-	local name
+	local name failed_before=$tests_failed
 	rm -f "$load_flag"
 	for name in "${loads[@]}"; do
 		if ! await is_gone "${load_pids[$name]}"; then
@@ -67,6 +68,7 @@ end_load() {
 		fi
 		ended_well "$name: every read was good" "${load_pids[$name]}" "$work/load.$name"
 	done
+	((tests_failed == failed_before)) || diag "the log:" "$(tail -n 40 "$(log_of main)")"
 	loads=()
 }
 load_tests=4

@@ -84,7 +84,7 @@ kill_in_gaps() {
 plan 11
 start_containers
 touch "$load_flag"
-start_part interrupted a "$helpers/reader" --limits "$limits" --threads 4 --mode mixed --signals --while "$load_flag"
+start_part interrupted a "$helpers/reader" --limits "$limits" --threads 2 --mode mixed --signals --while "$load_flag"
 start_part readers a "$helpers/reader" --limits "$limits" --threads 2 --mode mixed --while "$load_flag"
 
 # ---- a worker that stands still ----
