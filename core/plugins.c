@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,139 +11,10 @@
 #include <unistd.h>
 
 #include "cleanup.h"
-#include "fault.h"
+#include "loading.h"
 #include "log.h"
 #include "polls.h"
-#include "selftest.h"
 #include "session.h"
-
-/* Log a line, and tell whoever gave the order. */
-static void tell(const struct plugins *plugins, uint32_t level, const char *format, ...)
-	LXCFS_PRINTF(3, 4);
-
-static void tell(const struct plugins *plugins, uint32_t level, const char *format, ...)
-{
-	auto_free char *line = NULL;
-	va_list list;
-	int length;
-
-	va_start(list, format);
-	length = vasprintf(&line, format, list);
-	va_end(list);
-	if (length < 0) {
-		line = NULL;
-		return;
-	}
-	log_write(NULL, level, "%s", line);
-	if (plugins->channel >= 0)
-		channel_report(plugins->channel, MESSAGE_LINE, 0, line);
-}
-
-/* ---- one plugin ---- */
-
-/* The first directory that has NAME.so. */
-static int find_file(const struct config *config, const char *name, char path[PATH_MAX])
-{
-	for (size_t index = 0; index < config->directory_count; index++) {
-		int length = snprintf(path, PATH_MAX, "%s/%s.so", config->directories[index], name);
-
-		if (length < PATH_MAX && access(path, F_OK) == 0)
-			return 0;
-	}
-	return -ENOENT;
-}
-
-/*
- * Who crashes in here is charged, if it was ever served: then the ledger knows it.  `trial`: number of the
- * code that is to replace what serves; 0: it is that.
- */
-static int bring_up(const struct plugins *plugins, struct image *image, const char *path,
-		    const struct config_plugin *section, uint64_t number, uint64_t trial,
-		    struct generation **generation, char **reason)
-{
-	struct server *server = plugins->server;
-	int result;
-
-	fault_enter_trial(ledger_find(&server->ledger, section->name), trial);
-	result =
-		generation_new(image, path, section, &server->services, number, generation, reason);
-	fault_leave_plugin();
-	return result;
-}
-
-/* What passed its self-test before and ended the worker all the same. */
-static int check_known(const struct plugins *plugins, const struct image *image, const char *name,
-		       char **reason)
-{
-	const struct ledger *ledger = &plugins->server->ledger;
-
-	if (!ledger_is_refused(ledger, ledger_find(ledger, name), image_number(image)))
-		return 0;
-	if (asprintf(reason,
-		     "this code (build id %s) ended a worker when it was loaded; put another file"
-		     " there, or have it tried again by lxcfsctl reload %s",
-		     image->build_id[0] ? image->build_id : "none", name) < 0)
-		*reason = NULL;
-	return -ENOEXEC;
-}
-
-static int load_file(const struct plugins *plugins, const struct config_plugin *section,
-		     const char *path, uint64_t number, bool forced, struct generation **generation,
-		     char **reason)
-{
-	struct image image;
-	int result = image_read(path, &image, reason);
-
-	if (result != 0)
-		return result;
-	if (!forced)
-		result = check_known(plugins, &image, section->name, reason);
-	if (result == 0 && plugins->trial)
-		result = selftest_run(&image, section, reason);
-	if (result != 0) {
-		image_close(&image);
-		return result;
-	}
-	return bring_up(plugins, &image, path, section, number, image_number(&image), generation,
-			reason);
-}
-
-static void tell_loaded(const struct plugins *plugins, const struct generation *generation)
-{
-	tell(plugins, LXCFS_LOG_NOTICE,
-	     "plugin %s: generation %llu, version %s, build id %s, loaded from %s",
-	     generation->name, (unsigned long long)generation->number,
-	     generation->plugin.release ? generation->plugin.release : "?",
-	     generation->image.build_id[0] ? generation->image.build_id : "none", generation->path);
-}
-
-/*
- * Find and load a plugin of the configuration; what fails is logged.  `forced`: also code that ended a
- * worker before.
- */
-static int load_named(const struct plugins *plugins, const struct config *config,
-		      const struct config_plugin *section, uint64_t number, bool forced,
-		      struct generation **generation, char **reason)
-{
-	char path[PATH_MAX];
-	int result = find_file(config, section->name, path);
-
-	*reason = NULL;
-	*generation = NULL;
-	if (result != 0) {
-		tell(plugins, LXCFS_LOG_ERROR,
-		     "plugin %s: no directory of plugin-directories has %s.so", section->name,
-		     section->name);
-		return result;
-	}
-	result = load_file(plugins, section, path, number, forced, generation, reason);
-	if (result == 0)
-		tell_loaded(plugins, *generation);
-	else
-		tell(plugins, LXCFS_LOG_ERROR, "plugin %s: %s is refused: %s", section->name, path,
-		     *reason ? *reason : strerror(-result));
-	return result;
-}
 
 /* ---- the keeper's copies ---- */
 
@@ -172,24 +42,6 @@ static void tell_config(const struct plugins *plugins, const struct config *conf
 
 /* ---- publishing ---- */
 
-/* What the ledger has of a plugin; all 0 if nothing. */
-static struct ledger_plugin find_row(const struct plugins *plugins, const char *name)
-{
-	const struct ledger *ledger = &plugins->server->ledger;
-	struct ledger_plugin plugin;
-	int row = ledger_find(ledger, name);
-
-	if (row < 0 || ledger_plugin_get(ledger, (unsigned)row, &plugin) != 0)
-		return (struct ledger_plugin){.generation = 0};
-	return plugin;
-}
-
-/* Generations are counted over the lives of workers. */
-static uint64_t last_number(const struct plugins *plugins, const char *name)
-{
-	return find_row(plugins, name).generation;
-}
-
 /* Its row in the ledger; what replaced another one begins with a clean one. */
 static void note_served(const struct plugins *plugins, struct generation *generation)
 {
@@ -197,7 +49,7 @@ static void note_served(const struct plugins *plugins, struct generation *genera
 				    .loaded = (uint64_t)time(NULL)};
 
 	if (generation->inherited)
-		row.loaded = find_row(plugins, generation->name).loaded;
+		row.loaded = loading_row(plugins, generation->name).loaded;
 	snprintf(row.name, sizeof(row.name), "%s", generation->name);
 	snprintf(row.path, sizeof(row.path), "%s", generation->path);
 	snprintf(row.release, sizeof(row.release), "%s",
@@ -301,7 +153,7 @@ static void put_all(struct generation **generations, size_t count)
 
 static bool did_serve(const struct plugins *plugins, const char *name)
 {
-	const struct ledger_plugin plugin = find_row(plugins, name);
+	const struct ledger_plugin plugin = loading_row(plugins, name);
 
 	return plugin.serving;
 }
@@ -314,52 +166,19 @@ static bool is_banned(const struct plugins *plugins, const char *name)
 	return row >= 0 && ledger_is_banned(ledger, (unsigned)row);
 }
 
-/* What served, from the keeper's copy. */
-static int load_inherited(const struct plugins *plugins, const struct config *config,
-			  const struct config_plugin *section, struct inherited_image *kept,
-			  struct generation **generation)
-{
-	auto_free char *reason = NULL;
-	char path[PATH_MAX];
-	struct image image;
-	int result = image_adopt(take_fd(&kept->memfd), &image, &reason);
-
-	snprintf(path, sizeof(path), "%s", kept->path);
-	if (path[0] == '\0' && find_file(config, section->name, path) != 0)
-		snprintf(path, sizeof(path), "%s.so", section->name);
-	if (result == 0)
-		result = bring_up(plugins, &image, path, section,
-				  last_number(plugins, section->name), 0, generation, &reason);
-	if (result == 0)
-		(*generation)->inherited = true;
-	else
-		log_error("plugin %s: its kept copy cannot be loaded: %s", section->name,
-			  reason ? reason : strerror(-result));
-	return result;
-}
-
-static bool differs_on_disk(const struct config *config, const struct config_plugin *section,
-			    const struct inherited_image *kept)
-{
-	const struct image image = {.memfd = kept->memfd};
-	char path[PATH_MAX];
-
-	return find_file(config, section->name, path) == 0 && !image_is_current(&image, path);
-}
-
 /* NULL in *generation: this plugin is not served.  -EINVAL only when there is nothing to fall back to. */
 static int prepare_one(struct plugins *plugins, struct config *config,
 		       const struct config_plugin *section, struct inherited_image *kept,
 		       enum start_mode mode, bool is_first, struct generation **generation,
 		       char **reason)
 {
-	uint64_t number = last_number(plugins, section->name) + 1;
+	uint64_t number = loading_last_number(plugins, section->name) + 1;
 
 	*reason = NULL;
 	if (mode == START_RESCUE)
 		return 0;
-	if (mode == START_UPGRADE && kept && differs_on_disk(config, section, kept) &&
-	    load_named(plugins, config, section, number, false, generation, reason) == 0)
+	if (mode == START_UPGRADE && kept && loading_differs(config, section, kept) &&
+	    loading_from_disk(plugins, config, section, number, false, generation, reason) == 0)
 		return 0;
 	if (is_banned(plugins, section->name)) {
 		log_warning("plugin %s is quarantined: its files answer by on-fault until it is"
@@ -368,7 +187,7 @@ static int prepare_one(struct plugins *plugins, struct config *config,
 		return 0;
 	}
 	free(take_pointer(*reason));
-	if (kept && load_inherited(plugins, config, section, kept, generation) == 0)
+	if (kept && loading_inherited(plugins, config, section, kept, generation) == 0)
 		return 0;
 	/* Readers wait: to try once more what was refused may take longer than they can. */
 	if (!is_first && mode == START_RESUME && !did_serve(plugins, section->name)) {
@@ -377,7 +196,7 @@ static int prepare_one(struct plugins *plugins, struct config *config,
 			    section->name);
 		return 0;
 	}
-	return load_named(plugins, config, section, number, false, generation, reason);
+	return loading_from_disk(plugins, config, section, number, false, generation, reason);
 }
 
 static void forget_prepared(struct plugins *plugins)
@@ -475,7 +294,7 @@ static bool has_name(const char *names, const char *name)
 static bool is_quarantined(const struct plugins *plugins, const char *name)
 {
 	const struct ledger *ledger = &plugins->server->ledger;
-	const struct ledger_plugin plugin = find_row(plugins, name);
+	const struct ledger_plugin plugin = loading_row(plugins, name);
 	int row = ledger_find(ledger, name);
 
 	return row >= 0 && (ledger_is_quarantined(ledger, (unsigned)row, LEDGER_NO_READER) ||
@@ -497,11 +316,13 @@ static struct generation *renew(struct plugins *plugins, const struct config *co
 	int result;
 
 	*reason = NULL;
-	if (old && renewal == RENEW_CHANGED && find_file(config, section->name, path) == 0 &&
-	    strcmp(path, old->path) == 0 && image_is_current(&old->image, path))
+	if (old && renewal == RENEW_CHANGED &&
+	    loading_find_file(config, section->name, path) == 0 && strcmp(path, old->path) == 0 &&
+	    image_is_current(&old->image, path))
 		return generation_get(old);
-	result = load_named(plugins, config, section, last_number(plugins, section->name) + 1,
-			    renewal == RENEW_FORCED, &new, reason);
+	result = loading_from_disk(plugins, config, section,
+				   loading_last_number(plugins, section->name) + 1,
+				   renewal == RENEW_FORCED, &new, reason);
 	if (result == 0)
 		return new;
 	if (result == -EINVAL)
@@ -547,8 +368,8 @@ static int reload_one(struct plugins *plugins, const struct config *config, size
 		refused |= publish_generations(plugins, catalog->config, generations,
 					       config->plugin_count);
 	if (refused < 0)
-		tell(plugins, LXCFS_LOG_ERROR, "plugin %s is not replaced: %s", name,
-		     strerror(-refused));
+		loading_tell(plugins, LXCFS_LOG_ERROR, "plugin %s is not replaced: %s", name,
+			     strerror(-refused));
 	put_all(generations, config->plugin_count);
 	free(generations);
 	return refused;
@@ -563,8 +384,8 @@ static bool all_are_configured(const struct plugins *plugins, const struct confi
 	for (char *name = copy ? strtok_r(copy, " ", &rest) : NULL; name;
 	     name = strtok_r(NULL, " ", &rest))
 		if (!config_find_plugin(config, name)) {
-			tell(plugins, LXCFS_LOG_ERROR, "there is no plugin %s in the configuration",
-			     name);
+			loading_tell(plugins, LXCFS_LOG_ERROR,
+				     "there is no plugin %s in the configuration", name);
 			return false;
 		}
 	return copy != NULL;

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "status.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -39,9 +37,9 @@ static struct json_object *new_fault(const struct ledger_fault *fault)
 	struct json_object *object = json_object_new_object();
 	uint32_t charges = atomic_load(&fault->charges);
 	uint64_t group = atomic_load(&fault->group);
-	char text[24];
+	char text[LEDGER_GROUP_TEXT];
 
-	snprintf(text, sizeof(text), "%" PRIu32, ledger_namespace(group));
+	ledger_describe_group(group, text);
 	json_object_object_add(object, "group",
 			       group == LEDGER_NO_READER ? NULL : varlink_new_text(text));
 	add_number(object, "charges", charges);
