@@ -85,7 +85,7 @@ reason() {
 
 start_reader() {
 	touch "$work/reading"
-	inside a "$helpers/reader" --limits "$limits" --threads 4 --mode mixed --while "$work/reading" \
+	inside a "$helpers/reader" --limits "$limits" --threads 2 --mode mixed --while "$work/reading" \
 		>"$work/reader.log" 2>&1 &
 	reader=$!
 }
