@@ -62,6 +62,7 @@ struct thread_clock {
 	atomic_bool armed;
 	/* The row of the plugin whose lock is waited for, + 1; 0: none is. */
 	_Atomic uint32_t waits_for;
+	uint64_t late; /* the request that was found late; only for who looks at the clocks */
 };
 
 /* One thread that serves requests. */
