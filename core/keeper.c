@@ -27,6 +27,7 @@
 #include "supervisor.h"
 
 #define LEAVE_MILLISECONDS 1000
+#define STALL_MILLISECONDS 500
 
 enum step {
 	STEP_ON,
@@ -452,6 +453,22 @@ static enum step take_worker(struct keeper *keeper, struct worker_process *proce
 	return step;
 }
 
+/* poll(2) that comes back much too late tells that all of the machine stood still. */
+static int poll_in_time(struct keeper *keeper, struct pollfd fds[POLL_COUNT])
+{
+	int timeout = time_left(keeper);
+	int64_t before = clock_milliseconds();
+	int count = poll(fds, POLL_COUNT, timeout);
+	int64_t late = clock_milliseconds() - before - timeout;
+
+	if (timeout >= 0 && late >= STALL_MILLISECONDS) {
+		log_warning("the machine stood still for %lld ms", (long long)late);
+		succession_forgive(&keeper->succession, late);
+		keeper->orders.deadline += late;
+	}
+	return count;
+}
+
 static enum step wait_step(struct keeper *keeper)
 {
 	struct succession *succession = &keeper->succession;
@@ -459,7 +476,7 @@ static enum step wait_step(struct keeper *keeper)
 	enum step step;
 
 	fill_poll(keeper, fds);
-	if (poll(fds, POLL_COUNT, time_left(keeper)) < 0)
+	if (poll_in_time(keeper, fds) < 0)
 		return errno == EINTR ? STEP_ON : STEP_FAIL;
 	step = take_worker(keeper, &succession->current, &fds[POLL_CURRENT_CHANNEL],
 			   &fds[POLL_CURRENT_END]);

@@ -316,6 +316,14 @@ static void log_death(struct succession *succession, const struct worker_process
 		give_reason(succession, text);
 }
 
+void succession_forgive(struct succession *succession, int64_t milliseconds)
+{
+	if (succession->outage)
+		succession->outage += milliseconds;
+	if (succession->deadline)
+		succession->deadline += milliseconds;
+}
+
 static void end_process(struct worker_process *process)
 {
 	int status;

@@ -96,6 +96,9 @@ enum succession_event succession_ended(struct succession *succession,
 				       struct worker_process *process, int status);
 enum succession_event succession_timeout(struct succession *succession);
 
+/* The machine stood still for so long: nobody could have done anything meanwhile. */
+void succession_forgive(struct succession *succession, int64_t milliseconds);
+
 /* It is as good as dead: soon it is not waited for any more. */
 void succession_doom(struct succession *succession, struct worker_process *process);
 

@@ -182,6 +182,27 @@ static void when_nobody_serves_for_long_all_is_lost(void **state)
 	assert_event(fixture, SUCCESSION_LOST);
 }
 
+static void a_machine_that_stood_still_is_forgiven(void **state)
+{
+	struct fixture *fixture = *state;
+	int64_t outage;
+	int64_t deadline;
+
+	serve(fixture);
+	succession_forgive(&fixture->succession, 5000);
+	/* Nobody is waited for. */
+	assert_int_equal(fixture->succession.outage, 0);
+	assert_int_equal(fixture->succession.deadline, 0);
+	end_current(fixture, SIGKILL);
+	assert_event(fixture, SUCCESSION_DIED);
+	outage = fixture->succession.outage;
+	deadline = fixture->succession.deadline;
+	succession_forgive(&fixture->succession, 5000);
+	assert_int_equal(fixture->succession.outage, outage + 5000);
+	assert_int_equal(fixture->succession.deadline, deadline + 5000);
+	assert_event(fixture, SUCCESSION_SERVES);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +214,7 @@ int main(int argc, char **argv)
 		TEST(a_storm_of_deaths_is_followed_by_one_without_plugins),
 		TEST(deaths_that_are_long_ago_are_no_storm),
 		TEST(when_nobody_serves_for_long_all_is_lost),
+		TEST(a_machine_that_stood_still_is_forgiven),
 	};
 
 	if (argc > 1 && strcmp(argv[1], WORKER_ARGUMENT) == 0)
