@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include "channel.h"
 #include "cleanup.h"
 #include "ledger.h"
+#include "program.h"
 #include "varlink.h"
 
 #define BACKLOG         64
@@ -98,26 +98,16 @@ static bool is_allowed(int client)
 	       (peer.uid == 0 || peer.uid == geteuid());
 }
 
-/* In the child: put the descriptors where control_main() looks for them, and become it. */
-static _Noreturn void become_control(const char *program, int client, int state, int channel)
+static _Noreturn void become_control(const char *path, const int descriptors[PROGRAM_DESCRIPTORS])
 {
-	const int from[] = {client, state, channel};
-	const int to[] = {CONTROL_CLIENT_FD, CONTROL_STATE_FD, CONTROL_CHANNEL_FD};
-	char *const arguments[] = {(char *)"lxcfs", (char *)CONTROL_ARGUMENT, NULL};
+	char *const arguments[] = {(char *)"lxcfs", NULL};
+	int program = open(path, O_RDONLY | O_CLOEXEC);
 	sigset_t none;
-	int high[3];
 
-	/* First out of the way, so that none overwrites another. */
-	for (size_t index = 0; index < 3; index++)
-		high[index] = fcntl(from[index], F_DUPFD_CLOEXEC, 16);
-	for (size_t index = 0; index < 3; index++)
-		if (high[index] < 0 || dup2(high[index], to[index]) < 0)
-			_exit(EXIT_FAILURE);
-	/* The keeper's are close-on-exec, but not what it inherited. */
-	syscall(SYS_close_range, CONTROL_CHANNEL_FD + 1, ~0U, 0);
+	/* The keeper takes its signals from a descriptor. */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	execv(program, arguments);
+	program_execute(program, CONTROL_ARGUMENT, arguments, descriptors);
 	_exit(EXIT_FAILURE);
 }
 
@@ -138,7 +128,7 @@ pid_t control_accept(int listener, const struct state *state, const char *progra
 		return result;
 	pid = fork();
 	if (pid == 0)
-		become_control(program, client, state->fd, ends[1]);
+		become_control(program, (const int[]){client, state->fd, ends[1]});
 	result = -errno;
 	close(ends[1]);
 	if (pid < 0) {

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The program: a keeper, a worker, a self-test, a control process, or `lxcfs render`. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "adoption.h"
 #include "cleanup.h"
@@ -60,29 +58,18 @@ static int run_role(int argc, char **argv, enum role role)
 	return run_daemon(argc - 1, argv + 1, role);
 }
 
-/* Else the first descriptors that are opened would get what is printed and logged. */
-static void open_standard_descriptors(void)
-{
-	int fd = open("/dev/null", O_RDWR);
-
-	while (fd >= 0 && fd <= STDERR_FILENO)
-		fd = dup(fd);
-	if (fd >= 0)
-		close(fd);
-}
-
 int main(int argc, char **argv)
 {
 	const char *first = argc > 1 ? argv[1] : "";
 
-	open_standard_descriptors();
+	program_open_standard_descriptors();
 	if (strcmp(first, "render") == 0)
 		return render_main(argc - 1, argv + 1);
 	if (strcmp(first, SELFTEST_ARGUMENT) == 0)
 		return selftest_main(argc - 2, argv + 2);
+	program_set_name();
 	if (strcmp(first, CONTROL_ARGUMENT) == 0)
 		return control_main();
-	program_set_name();
 	if (strcmp(first, WORKER_ARGUMENT) == 0)
 		return run_role(argc, argv, ROLE_WORKER);
 	if (strcmp(first, KEEPER_ARGUMENT) == 0)

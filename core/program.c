@@ -125,6 +125,16 @@ int program_execute(int program, const char *role, char *const *argv,
 	return result;
 }
 
+void program_open_standard_descriptors(void)
+{
+	int fd = open("/dev/null", O_RDWR);
+
+	while (fd >= 0 && fd <= STDERR_FILENO)
+		fd = dup(fd);
+	if (fd >= 0)
+		close(fd);
+}
+
 void program_set_name(void)
 {
 	/* Else it would be the number of the descriptor that it was executed from. */

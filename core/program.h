@@ -44,6 +44,8 @@ void program_fill(struct state_program *program);
 /* A consistent copy.  Its pid is 0 while nobody has told. */
 void program_get(const struct state_program *program, struct state_program *copy);
 
+/* Standard input, output and error: else the first descriptors that are opened would get what is printed. */
+void program_open_standard_descriptors(void);
 /* Set the name under which ps(1) shows this process. */
 void program_set_name(void);
 

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* lxcfsctl: looks at a running lxcfs, gives it orders, and checks plugins. */
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <json.h>
 
@@ -15,6 +13,7 @@
 #include "control.h"
 #include "interface.h"
 #include "output.h"
+#include "program.h"
 #include "selftest.h"
 #include "varlink.h"
 
@@ -232,22 +231,11 @@ static enum ctl_status run(int argc, char **argv)
 	}
 }
 
-/* Else the first descriptors that are opened would get what is printed. */
-static void open_standard_descriptors(void)
-{
-	int fd = open("/dev/null", O_RDWR);
-
-	while (fd >= 0 && fd <= STDERR_FILENO)
-		fd = dup(fd);
-	if (fd >= 0)
-		close(fd);
-}
-
 int main(int argc, char **argv)
 {
 	enum ctl_status status;
 
-	open_standard_descriptors();
+	program_open_standard_descriptors();
 	/* `check` runs this program again. */
 	if (argc > 1 && strcmp(argv[1], SELFTEST_ARGUMENT) == 0)
 		return selftest_main(argc - 2, argv + 2);
