@@ -11,6 +11,7 @@
 loads=()         # names of what runs
 declare -A load_pids=()
 load_flag=$work/loading
+load_options="" # lines of the configuration
 
 # start_part NAME CONTAINER COMMAND...
 start_part() {
@@ -40,7 +41,10 @@ start_containers() {
 	make_cgroup busy cpus=1 memory=64M
 	limits=1:$((256 * 1024)):$(expected_swap 64M)
 	prepare_daemon main
-	configure main "${all_plugins[@]}" probe <<<'cpu-policy = quota'
+	configure main "${all_plugins[@]}" probe <<END
+cpu-policy = quota
+$load_options
+END
 	start_daemon main
 	start_container a main
 	start_container b main
