@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "cleanup.h"
 #include "clock.h"
 #include "log.h"
 
@@ -219,18 +220,19 @@ int fault_catch(int channel)
 /* A stack for handlers, which belongs to the thread for as long as the process lives. */
 static int open_stack(void)
 {
-	stack_t stack;
+	static _Thread_local void *memory;
+	stack_t stack = {.ss_size = STACK_BYTES};
 	int result;
 
-	if (sigaltstack(NULL, &stack) == 0 && !(stack.ss_flags & SS_DISABLE))
+	if (memory)
 		return 0;
-	stack = (stack_t){.ss_sp = malloc(STACK_BYTES), .ss_size = STACK_BYTES};
-	if (!stack.ss_sp)
+	memory = stack.ss_sp = malloc(STACK_BYTES);
+	if (!memory)
 		return -ENOMEM;
 	if (sigaltstack(&stack, NULL) == 0)
 		return 0;
 	result = -errno;
-	free(stack.ss_sp);
+	free(take_pointer(memory));
 	return result;
 }
 
