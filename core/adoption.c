@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "program.h"
@@ -81,7 +80,6 @@ int adoption_execute(int program, char *const *argv, int fuse_fd, int state_fd,
 		     const struct inheritance *inheritance, const struct adoption *adoption)
 {
 	/* If it cannot be made so large, all may not fit. */
-	static const struct timeval patience = {.tv_sec = 1};
 	const int bytes = SOCKET_BYTES;
 	int ends[2];
 	int result = channel_open(ends);
@@ -89,7 +87,7 @@ int adoption_execute(int program, char *const *argv, int fuse_fd, int state_fd,
 	if (result != 0)
 		return result;
 	setsockopt(ends[0], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
-	setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	channel_limit_sending(ends[0]);
 	result = adoption_send(ends[0], inheritance, adoption);
 	if (result == 0)
 		result = program_execute(program, KEEPER_ARGUMENT, argv,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define SOCKET_BYTES (1 << 20)
@@ -24,6 +25,13 @@ int channel_open(int ends[2])
 	for (int end = 0; end < 2; end++)
 		setsockopt(ends[end], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
 	return 0;
+}
+
+void channel_limit_sending(int channel)
+{
+	static const struct timeval patience = {.tv_sec = 1};
+
+	setsockopt(channel, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 }
 
 static int send_message(int channel, const struct message *message, int fd)

@@ -76,6 +76,8 @@ struct message {
 
 /* Two connected ends, close-on-exec.  0 or -errno. */
 int channel_open(int ends[2]);
+/* Sending gives up after a second (-EAGAIN): an end that is not read must not hold up who writes to it. */
+void channel_limit_sending(int channel);
 /* `fd` is sent along unless it is -1; it stays the caller's.  `name`, `text`: NULL for "". */
 int channel_send(int channel, enum message_kind kind, const char *name, const char *text, int fd);
 /* The same with a status: and a text, or a descriptor. */

@@ -22,7 +22,6 @@
 #include "varlink.h"
 
 #define BACKLOG         64
-#define KEEPER_PATIENCE 1
 #define CLIENT_PATIENCE 30
 
 /* ---- the socket ---- */
@@ -49,18 +48,27 @@ static void remove_stale(int directory)
 		unlinkat(directory, CONTROL_SOCKET, 0);
 }
 
-int control_listen(const char *runtime_directory)
+/* A socket of its own, and where the control socket is. */
+static int open_socket(const char *runtime_directory, int flags, struct sockaddr_un *address,
+		       int *directory)
 {
-	auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	auto_close int directory = -1;
-	struct sockaddr_un address;
+	auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 	int result;
 
 	if (fd < 0)
 		return -errno;
-	result = make_address(runtime_directory, &address, &directory);
-	if (result != 0)
-		return result;
+	result = make_address(runtime_directory, address, directory);
+	return result != 0 ? result : take_fd(&fd);
+}
+
+int control_listen(const char *runtime_directory)
+{
+	auto_close int directory = -1;
+	struct sockaddr_un address;
+	auto_close int fd = open_socket(runtime_directory, SOCK_NONBLOCK, &address, &directory);
+
+	if (fd < 0)
+		return fd;
 	remove_stale(directory);
 	/* Before bind(): there is no moment in which others could connect. */
 	if (fchmod(fd, 0600) != 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
@@ -71,16 +79,12 @@ int control_listen(const char *runtime_directory)
 
 int control_connect(const char *runtime_directory, const struct timeval *patience)
 {
-	auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	auto_close int directory = -1;
 	struct sockaddr_un address;
-	int result;
+	auto_close int fd = open_socket(runtime_directory, 0, &address, &directory);
 
 	if (fd < 0)
-		return -errno;
-	result = make_address(runtime_directory, &address, &directory);
-	if (result != 0)
-		return result;
+		return fd;
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, patience, sizeof(*patience));
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
 		return -errno;
@@ -113,7 +117,6 @@ static _Noreturn void become_control(const char *path, const int descriptors[PRO
 
 pid_t control_accept(int listener, const struct state *state, const char *program, int *channel)
 {
-	static const struct timeval patience = {.tv_sec = KEEPER_PATIENCE};
 	auto_close int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	int ends[2];
 	pid_t pid;
@@ -135,8 +138,7 @@ pid_t control_accept(int listener, const struct state *state, const char *progra
 		close(ends[0]);
 		return result;
 	}
-	/* A process that does not read must not hold up the keeper. */
-	setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	channel_limit_sending(ends[0]);
 	*channel = ends[0];
 	return pid;
 }

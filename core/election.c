@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "adoption.h"
@@ -14,7 +12,6 @@
 
 int election_start_keeper(char *const *argv, int fuse_fd, const struct state *state)
 {
-	static const struct timeval patience = {.tv_sec = 1};
 	auto_close int program = program_open_own();
 	int ends[2];
 	pid_t pid;
@@ -34,7 +31,6 @@ int election_start_keeper(char *const *argv, int fuse_fd, const struct state *st
 		close(ends[0]);
 		return result;
 	}
-	/* One that does not read must not hold up whoever serves. */
-	setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	channel_limit_sending(ends[0]);
 	return ends[0];
 }

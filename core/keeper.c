@@ -49,10 +49,11 @@ static bool take_inheritance(struct keeper *keeper, const struct message *messag
 	snprintf(name, sizeof(name), SUPERVISOR_PLUGIN_PREFIX "%s", message->name);
 	if (message->kind == MESSAGE_CONFIG)
 		supervisor_store(SUPERVISOR_CONFIG, fd);
-	else if (message->kind == MESSAGE_PLUGIN)
-		supervisor_store(name, fd);
-	else
+	else if (message->kind == MESSAGE_DROPPED)
 		supervisor_drop(name);
+	/* Of too many there is none. */
+	else if (inheritance_find(&keeper->inheritance, message->name))
+		supervisor_store(name, fd);
 	return true;
 }
 

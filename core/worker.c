@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -447,14 +445,6 @@ static void ignore_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* A keeper that does not read must not hold up a takeover. */
-static void limit_sending(void)
-{
-	static const struct timeval patience = {.tv_sec = 1};
-
-	setsockopt(WORKER_CHANNEL_FD, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-}
-
 int worker_main(const struct options *options, char *const *argv)
 {
 	/* Threads go on using it until the process has ended, when this function has returned. */
@@ -469,7 +459,7 @@ int worker_main(const struct options *options, char *const *argv)
 	ignore_signals();
 	for (int fd = WORKER_FUSE_FD; fd <= WORKER_CHANNEL_FD; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
-	limit_sending();
+	channel_limit_sending(WORKER_CHANNEL_FD);
 	worker.plugins.server = &worker.server;
 	result = prepare(&worker, &reason);
 	if (result != 0) {

@@ -25,13 +25,11 @@ void worker_process_init(struct worker_process *process)
 
 static int hold(struct worker_process *process, pid_t pid, int channel)
 {
-	static const struct timeval patience = {.tv_sec = 1};
 	int pidfd = pidfd_open(pid, 0);
 
 	if (pidfd < 0)
 		return -errno;
-	/* A worker that does not read must not hold up the keeper. */
-	setsockopt(channel, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	channel_limit_sending(channel);
 	*process = (struct worker_process){.pid = pid, .pidfd = pidfd, .channel = channel};
 	return 0;
 }
